@@ -1,0 +1,185 @@
+//! An event: CloudEvents 1.0, JSON format (spec/control-plane.md 3.1).
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::decision::EventRef;
+use crate::name::{EventId, EventName, ObjectName};
+
+/// A CloudEvents 1.0 event. Cloning shares the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub id: EventId,
+    /// Name of the EventSource object.
+    pub source: ObjectName,
+    /// Name of the event in that object.
+    pub subject: EventName,
+    /// Kind of the event source, as in spec/event-sources.md 1.1.
+    pub event_type: String,
+    pub time: Option<Timestamp>,
+    pub datacontenttype: Option<String>,
+    /// Extension attributes, kept and passed on.
+    pub extensions: BTreeMap<String, Value>,
+    /// The data's bytes; `None` is no data at all.
+    pub data: Option<Bytes>,
+}
+
+/// Why bytes are no event.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    #[error("not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("attribute `{attribute}`: expected {expected}")]
+    Attribute { attribute: &'static str, expected: &'static str },
+}
+
+/// The envelope on the wire. Data is borrowed text, so that it stays byte for byte.
+#[derive(Serialize, Deserialize)]
+struct Envelope<'e> {
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    specversion: Option<std::borrow::Cow<'e, str>>,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default, rename = "type")]
+    event_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    datacontenttype: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    data: Option<&'e RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data_base64: Option<String>,
+}
+
+/// Attributes that are no extensions.
+const ATTRIBUTES: [&str; 9] =
+    ["specversion", "id", "source", "type", "subject", "datacontenttype", "time", "data", "data_base64"];
+
+impl Event {
+    /// Which event this is, without its data.
+    pub fn to_ref(&self) -> EventRef {
+        EventRef { source: self.source.clone(), event: self.subject.clone(), id: self.id.clone() }
+    }
+
+    /// The data as text; empty when there is none, `None` when it is not UTF-8.
+    pub fn data_text(&self) -> Option<&str> {
+        self.data.as_ref().map_or(Some(""), |data| std::str::from_utf8(data).ok())
+    }
+
+    /// Zetes' own layout: JSON data stands under `data` as it is, other bytes in base64.
+    pub fn to_json(&self) -> Vec<u8> {
+        let json = self.json_data();
+        self.envelope(json, json.is_none())
+    }
+
+    /// The reference's layout: data always in base64 (spec/control-plane.md 3.1).
+    pub fn to_argo_json(&self) -> Vec<u8> {
+        self.envelope(None, true)
+    }
+
+    fn envelope(&self, data: Option<&RawValue>, base64: bool) -> Vec<u8> {
+        let envelope = Envelope {
+            specversion: Some("1.0".into()),
+            id: self.id.to_string(),
+            source: self.source.to_string(),
+            event_type: self.event_type.clone(),
+            subject: Some(self.subject.to_string()),
+            datacontenttype: self.datacontenttype.clone(),
+            time: self.time.map(|time| time.to_string()),
+            data,
+            data_base64: self.data.as_ref().filter(|_| base64).map(|data| STANDARD.encode(data)),
+        };
+        let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
+        if !self.extensions.is_empty() && bytes.pop() == Some(b'}') {
+            let extensions = serde_json::to_vec(&self.extensions).unwrap_or_default();
+            bytes.push(b',');
+            bytes.extend(extensions.into_iter().skip(1));
+        }
+        bytes
+    }
+
+    fn json_data(&self) -> Option<&RawValue> {
+        let media_type = self.datacontenttype.as_deref().unwrap_or("application/json");
+        let is_json = media_type == "application/json" || media_type.ends_with("+json");
+        let data = self.data.as_ref().filter(|_| is_json)?;
+        serde_json::from_slice::<&RawValue>(data).ok().filter(|raw| raw.get().len() == data.len())
+    }
+
+    /// Reads either layout. Attributes that are none of CloudEvents' own are kept as extensions.
+    ///
+    /// # Errors
+    /// Not JSON, no `specversion`, or a time or base64 text that can't be read.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, EventError> {
+        let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
+        if envelope.specversion.is_none() {
+            return Err(EventError::Attribute { attribute: "specversion", expected: "`1.0`" });
+        }
+        let time = envelope.time.map(|time| time.parse()).transpose();
+        let time =
+            time.map_err(|_| EventError::Attribute { attribute: "time", expected: "an RFC 3339 time" })?;
+        let decoded = envelope.data_base64.map(|text| STANDARD.decode(text)).transpose();
+        let decoded =
+            decoded.map_err(|_| EventError::Attribute { attribute: "data_base64", expected: "base64" })?;
+        let data = envelope.data.map(|raw| Bytes::copy_from_slice(raw.get().as_bytes()));
+        Ok(Self {
+            id: envelope.id.into(),
+            source: envelope.source.into(),
+            subject: envelope.subject.unwrap_or_default().into(),
+            event_type: envelope.event_type,
+            time,
+            datacontenttype: envelope.datacontenttype,
+            extensions: extensions(bytes)?,
+            data: decoded.map(Bytes::from).or(data),
+        })
+    }
+
+    /// The document that `contextKey` reads (spec/sensors.md 2): time in UTC with seconds, null when unset.
+    pub fn context_json(&self) -> String {
+        let time = self.time.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let fields = [
+            ("id", Value::from(self.id.as_str())),
+            ("source", Value::from(self.source.as_str())),
+            ("specversion", Value::from("1.0")),
+            ("type", Value::from(self.event_type.as_str())),
+            ("datacontenttype", Value::from(self.datacontenttype.as_deref().unwrap_or_default())),
+            ("subject", Value::from(self.subject.as_str())),
+            ("time", time.map_or(Value::Null, Value::from)),
+        ];
+        let members: Vec<String> =
+            fields.iter().map(|(name, value)| format!("\"{name}\":{}", go_json(value))).collect();
+        format!("{{{}}}", members.join(","))
+    }
+
+    /// The whole event as a parameter without any key sees it: context, and data in base64.
+    pub fn whole_json(&self) -> String {
+        let data = self
+            .data
+            .as_ref()
+            .map_or_else(|| "null".to_owned(), |data| format!("\"{}\"", STANDARD.encode(data)));
+        format!("{{\"context\":{},\"data\":{data}}}", self.context_json())
+    }
+}
+
+/// JSON text with `<`, `>` and `&` escaped, as Go writes it.
+fn go_json(value: &Value) -> String {
+    value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+/// A second look at the same bytes; skipped when no attribute has another name.
+fn extensions(bytes: &[u8]) -> Result<BTreeMap<String, Value>, EventError> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes)?;
+    let others = members.into_iter().filter(|(name, _)| !ATTRIBUTES.contains(&name.as_str()));
+    others.map(|(name, raw)| Ok((name, serde_json::from_str(raw.get())?))).collect()
+}

@@ -1,0 +1,69 @@
+//! When the ticks are. Pure: it is told the time.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use zetes_schedule::{Descriptors, Exclusions, Schedule, go_duration, zone};
+
+use crate::Config;
+
+/// How many excluded days in a row are passed over before the schedule counts as having no further tick.
+const MOST_EXCLUDED: usize = 100_000;
+
+/// A compiled configuration.
+pub(crate) struct Plan {
+    schedule: Schedule,
+    zone: TimeZone,
+    exclusions: Exclusions,
+    catch_up: Option<Option<SignedDuration>>,
+}
+
+impl Plan {
+    /// # Errors
+    /// What validation finds, too; as one text.
+    pub(crate) fn new(config: &Config) -> Result<Self, String> {
+        let schedule = match (config.schedule.as_deref().filter(|text| !text.is_empty()), &config.interval) {
+            (Some(text), _) => {
+                Schedule::parse(text, Descriptors::Accepted).map_err(|error| error.to_string())?
+            }
+            (None, Some(text)) => {
+                Schedule::every(go_duration::parse(text).map_err(|error| error.to_string())?)
+            }
+            (None, None) => return Err("expected `schedule` or `interval`".to_owned()),
+        };
+        let zone = zone(config.timezone.as_deref().unwrap_or_default()).map_err(|error| error.to_string())?;
+        let longest = config
+            .longest_catch_up()
+            .map(go_duration::parse)
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            zone: schedule.own_zone().cloned().unwrap_or(zone),
+            schedule,
+            exclusions: Exclusions::parse(&config.exclusion_dates).map_err(|error| error.to_string())?,
+            catch_up: config.catches_up().then_some(longest),
+        })
+    }
+
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// From where ticks are looked for: the last one if missed ones are to be caught up with, at most so far back; else now.
+    pub(crate) fn start(&self, last: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        match (&self.catch_up, last) {
+            (Some(longest), Some(last)) => {
+                let earliest = longest.and_then(|longest| now.checked_sub(longest).ok());
+                earliest.map_or(last, |earliest| last.max(earliest)).min(now)
+            }
+            _ => now,
+        }
+    }
+
+    /// The first tick later than `after` on a day that is not excluded.
+    pub(crate) fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let ticks = std::iter::successors(self.schedule.next_after(after, &self.zone), |tick| {
+            self.schedule.next_after(*tick, &self.zone)
+        });
+        ticks.take(MOST_EXCLUDED).find(|tick| !self.exclusions.excludes(*tick, &self.zone))
+    }
+}

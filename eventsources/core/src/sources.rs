@@ -1,0 +1,67 @@
+//! All events of one EventSource object.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use zetes_api::EventSource as Object;
+
+use crate::supervisor::{Part, supervise};
+use crate::{Context, Deps, Factory, PartStatus};
+
+/// Starts EventSource objects.
+pub struct Sources;
+
+/// A running EventSource object.
+#[derive(Debug)]
+pub struct Running {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    parts: Arc<Vec<Part>>,
+}
+
+/// Tells how a running object is; outlives it.
+#[derive(Clone, Debug)]
+pub struct Observer(Arc<Vec<Part>>);
+
+impl Observer {
+    pub fn status(&self) -> Vec<PartStatus> {
+        self.0.iter().map(Part::status).collect()
+    }
+}
+
+impl Sources {
+    /// Starts every event whose kind is known to `factory`; the others have been told at load. One that fails never stops
+    /// the others.
+    pub fn start(object: &Object, factory: impl Fn(&str) -> Option<Factory>, deps: &Deps) -> Running {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let mut parts = Vec::new();
+        let object_ref = object.object_ref();
+        for (kind, event, config) in object.spec.events() {
+            let Some(factory) = factory(kind) else { continue };
+            let part = Part::new(format!("{object_ref} event `{event}`"));
+            let names = (object_ref.namespace.clone(), object_ref.name.clone(), event);
+            let cx = Context::new(deps.clone(), names, factory.event_type(), stop.clone());
+            tasks.spawn(supervise(factory, config.clone(), cx, part.clone()));
+            parts.push(part);
+        }
+        Running { tasks, stop, parts: Arc::new(parts) }
+    }
+}
+
+impl Running {
+    pub fn observer(&self) -> Observer {
+        Observer(self.parts.clone())
+    }
+
+    /// Refuses new messages, finishes those in hand, and ends; what is left after `grace` is cut off.
+    pub async fn stop(mut self, grace: Duration) {
+        self.stop.cancel();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, ended).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Walking JSON text without building anything.
+
+/// Where a value stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Span {
+    pub(crate) fn of<'j>(&self, json: &'j str) -> &'j str {
+        json.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+fn byte(json: &str, at: usize) -> Option<u8> {
+    json.as_bytes().get(at).copied()
+}
+
+pub(crate) fn skip_blanks(json: &str, mut at: usize) -> usize {
+    while byte(json, at).is_some_and(|byte| byte <= b' ') {
+        at += 1;
+    }
+    at
+}
+
+/// Whether a value can begin with this byte.
+fn begins_value(byte: u8) -> bool {
+    byte.is_ascii_digit()
+        || matches!(byte, b'"' | b'{' | b'[' | b'-' | b'+' | b't' | b'f' | b'n' | b'N' | b'i' | b'I')
+}
+
+/// One behind the closing quote of the string that begins at `at`; the end of the text when it is not closed.
+pub(crate) fn string_end(json: &str, at: usize) -> usize {
+    let bytes = json.as_bytes();
+    let mut at = at + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+fn is_closed(json: &str, at: usize) -> bool {
+    let end = string_end(json, at);
+    end > at + 1 && end <= json.len() && byte(json, end - 1) == Some(b'"')
+}
+
+/// One behind the bracket that closes the one at `at`; the end of the text when none does.
+fn container_end(json: &str, mut at: usize) -> usize {
+    let mut depth = 0_usize;
+    while let Some(found) = byte(json, at) {
+        match found {
+            b'"' => {
+                at = string_end(json, at);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    json.len()
+}
+
+/// The value that begins at or after `at`; `None` where none does.
+pub(crate) fn value_at(json: &str, at: usize) -> Option<Span> {
+    let mut start = skip_blanks(json, at);
+    if byte(json, start) == Some(b'.') {
+        start += 1;
+    }
+    let end = match byte(json, start).filter(|byte| begins_value(*byte))? {
+        b'"' if !is_closed(json, start) => return None,
+        b'"' => string_end(json, start),
+        b'{' | b'[' => container_end(json, start),
+        _ => word_end(json, start),
+    };
+    Some(Span { start, end: end.min(json.len()) })
+}
+
+fn word_end(json: &str, mut at: usize) -> usize {
+    while let Some(found) = byte(json, at) {
+        if found <= b' ' || matches!(found, b',' | b':' | b'}' | b']' | b'{' | b'[' | b'"') {
+            return at;
+        }
+        at += 1;
+    }
+    json.len()
+}
+
+/// The members of the object that is the whole text: key with its quotes, and value.
+pub(crate) struct Members<'j> {
+    json: &'j str,
+    at: usize,
+}
+
+/// `None` when the text is no object.
+pub(crate) fn members(json: &str) -> Option<Members<'_>> {
+    let start = skip_blanks(json, 0);
+    (byte(json, start)? == b'{').then_some(Members { json, at: start + 1 })
+}
+
+impl Iterator for Members<'_> {
+    type Item = (Span, Span);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut at = skip_blanks(self.json, self.at);
+        while byte(self.json, at) == Some(b',') {
+            at = skip_blanks(self.json, at + 1);
+        }
+        if byte(self.json, at)? != b'"' {
+            return None;
+        }
+        let key = Span { start: at, end: string_end(self.json, at).min(self.json.len()) };
+        let colon = skip_blanks(self.json, key.end);
+        if byte(self.json, colon)? != b':' {
+            return None;
+        }
+        let value = value_at(self.json, colon + 1)?;
+        self.at = value.end;
+        Some((key, value))
+    }
+}
+
+/// The elements of the array that is the whole text, or of JSON lines.
+pub(crate) struct Elements<'j> {
+    json: &'j str,
+    at: usize,
+}
+
+/// `None` when the text is no array.
+pub(crate) fn elements(json: &str) -> Option<Elements<'_>> {
+    let start = skip_blanks(json, 0);
+    (byte(json, start)? == b'[').then_some(Elements { json, at: start + 1 })
+}
+
+/// Values one after the other, as in JSON lines.
+pub(crate) fn lines(json: &str) -> Elements<'_> {
+    Elements { json, at: 0 }
+}
+
+impl Iterator for Elements<'_> {
+    type Item = Span;
+
+    fn next(&mut self) -> Option<Span> {
+        let mut at = skip_blanks(self.json, self.at);
+        while byte(self.json, at) == Some(b',') {
+            at = skip_blanks(self.json, at + 1);
+        }
+        let span = value_at(self.json, at)?;
+        // A value of no length would be found for ever.
+        self.at = span.end.max(at + 1);
+        Some(span)
+    }
+}

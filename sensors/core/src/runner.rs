@@ -1,0 +1,336 @@
+//! Carries out what the machine of one trigger says.
+//!
+//! One loop: take what has happened (deliveries, ends of attempts, time), step the machine, make the durable effects of the whole
+//! batch durable in one commit, then begin the attempts. Nothing is fetched beyond the rounds that may be in hand, so the
+//! memory is bounded and a slow target holds up only its own trigger.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bus_core::{Bus, BusError, Change, Consumer, ConsumerName, Delivery, StateKey, Ticket};
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use sensor_engine::{Effect, Failure, Input, Machine, Round, TicketId};
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+use zetes_api::{Decision, IdempotencyKey};
+use zetes_runtime::Clock;
+
+use crate::erased::Action;
+use crate::metrics::TriggerMetrics;
+use crate::sensors::{ACK_DEADLINE, Deps, Status, TriggerState};
+use crate::{Error, Outcome};
+
+/// Deliveries of one fetch, and ends of attempts of one step.
+const BATCH: usize = 256;
+/// First pause after the bus has refused a commit; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The bucket of a trigger's state.
+pub(crate) fn bucket(consumer: &ConsumerName) -> String {
+    format!("{}/sensor/{}/{}", consumer.namespace, consumer.sensor, consumer.trigger)
+}
+
+/// One trigger, with everything it needs to run.
+pub(crate) struct Runner {
+    bus: Arc<dyn Bus>,
+    clock: Clock,
+    consumer: ConsumerName,
+    deliveries: Box<dyn Consumer>,
+    machine: Machine,
+    /// What the machine said when it was restored.
+    first: Vec<Effect>,
+    action: Arc<Action>,
+    attempts: JoinSet<Ended>,
+    tickets: BTreeMap<TicketId, Ticket>,
+    next_ticket: TicketId,
+    wake_at: Option<Timestamp>,
+    max_in_flight: usize,
+    metrics: TriggerMetrics,
+}
+
+/// How one attempt ended.
+struct Ended {
+    round: Arc<Round>,
+    result: Result<Outcome, Error>,
+    took: Duration,
+}
+
+/// A dead letter as it is kept: the whole round, and why.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeadLetter<'r> {
+    at: Timestamp,
+    sensor: &'r str,
+    trigger: &'r str,
+    key: &'r IdempotencyKey,
+    attempts: u32,
+    reason: &'static str,
+    error: &'r str,
+    events: BTreeMap<&'r str, Box<serde_json::value::RawValue>>,
+}
+
+/// What woke the loop.
+enum Woken {
+    Inputs(Vec<Input>),
+    StillAtWork,
+    Stop,
+}
+
+impl Runner {
+    pub(crate) fn new(
+        deps: &Deps,
+        consumer: ConsumerName,
+        deliveries: Box<dyn Consumer>,
+        machine: Machine,
+        first: Vec<Effect>,
+        action: Action,
+        max_in_flight: usize,
+    ) -> Self {
+        let metrics = deps.metrics.of_trigger(&consumer.namespace, &consumer.sensor, &consumer.trigger);
+        Self {
+            bus: deps.bus.clone(),
+            clock: deps.clock.clone(),
+            consumer,
+            deliveries,
+            machine,
+            first,
+            action: Arc::new(action),
+            attempts: JoinSet::new(),
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            wake_at: None,
+            max_in_flight,
+            metrics,
+        }
+    }
+
+    /// Runs until `stop`, then finishes the attempts in hand. Ends early only when the bus is closed or damaged, or another runner
+    /// has taken over; the status says so.
+    pub(crate) async fn run(mut self, stop: CancellationToken, status: Status) {
+        let ended = self.work(&stop, &status).await;
+        let state = match ended {
+            Ok(()) | Err(BusError::Closed) => TriggerState::Stopped,
+            Err(error) => {
+                error!(consumer = %self.consumer, %error, "the trigger has stopped");
+                TriggerState::Failed { error: error.to_string() }
+            }
+        };
+        status.lock().unwrap_or_else(PoisonError::into_inner).state = state;
+    }
+
+    async fn work(&mut self, stop: &CancellationToken, status: &Status) -> Result<(), BusError> {
+        let first = std::mem::take(&mut self.first);
+        self.carry_out(first).await?;
+        loop {
+            self.tell(status);
+            match self.woken(stop).await? {
+                Woken::Inputs(inputs) => self.step(inputs).await?,
+                Woken::StillAtWork => {
+                    self.deliveries.progress(&self.tickets.values().cloned().collect::<Vec<_>>())
+                }
+                Woken::Stop => break,
+            }
+        }
+        while let Some(inputs) = self.ended().await {
+            self.step(inputs).await?;
+            self.tell(status);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, status: &Status) {
+        let waiting: Vec<_> = self.machine.waiting().map(|(_, event)| event).collect();
+        self.metrics.waiting.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.in_hand = self.machine.in_hand();
+        status.waiting = waiting;
+    }
+
+    /// Waits for the next thing that happens. Everything that is waited for is cancel safe.
+    async fn woken(&mut self, stop: &CancellationToken) -> Result<Woken, BusError> {
+        let room = self.max_in_flight.saturating_sub(self.machine.in_hand()).min(BATCH);
+        let (clock, wake_at) = (self.clock.clone(), self.wake_at);
+        let still = clock.sleep(ACK_DEADLINE / 3);
+        tokio::select! {
+            () = stop.cancelled() => Ok(Woken::Stop),
+            Some(ended) = self.attempts.join_next(), if !self.attempts.is_empty() => {
+                let mut inputs = Vec::new();
+                inputs.extend(ended.ok().map(|ended| self.end(ended)));
+                self.more_ended(&mut inputs);
+                Ok(Woken::Inputs(inputs))
+            }
+            () = clock.sleep_until(wake_at.unwrap_or(Timestamp::MAX)), if wake_at.is_some() => {
+                self.wake_at = None;
+                Ok(Woken::Inputs(vec![Input::Tick]))
+            }
+            deliveries = self.deliveries.fetch(room), if room > 0 => {
+                let deliveries = deliveries?;
+                Ok(Woken::Inputs(deliveries.into_iter().map(|delivery| self.arrived(delivery)).collect()))
+            }
+            () = still, if !self.tickets.is_empty() => Ok(Woken::StillAtWork),
+        }
+    }
+
+    /// The ends of attempts in hand, at a stop; `None` when there are none left.
+    async fn ended(&mut self) -> Option<Vec<Input>> {
+        let ended = self.attempts.join_next().await?;
+        let mut inputs = Vec::new();
+        inputs.extend(ended.ok().map(|ended| self.end(ended)));
+        self.more_ended(&mut inputs);
+        Some(inputs)
+    }
+
+    fn more_ended(&mut self, inputs: &mut Vec<Input>) {
+        while inputs.len() < BATCH
+            && let Some(ended) = self.attempts.try_join_next()
+        {
+            inputs.extend(ended.ok().map(|ended| self.end(ended)));
+        }
+    }
+
+    fn end(&self, ended: Ended) -> Input {
+        let key = ended.round.key.clone();
+        self.metrics.attempt(ended.result.is_ok(), ended.took);
+        match ended.result {
+            Ok(outcome) => {
+                self.observe_end_to_end(&ended.round);
+                Input::Fired { key, outcome: outcome.summary }
+            }
+            Err(error) => {
+                warn!(
+                    namespace = %ended.round.namespace, sensor = %ended.round.sensor, triggerName = %ended.round.trigger,
+                    %error, "attempt failed"
+                );
+                Input::Failed {
+                    key,
+                    failure: Failure { transient: error.is_transient(), message: error.to_string() },
+                }
+            }
+        }
+    }
+
+    fn observe_end_to_end(&self, round: &Round) {
+        let now = self.clock.now();
+        for time in round.events.values().filter_map(|event| event.time) {
+            self.metrics.end_to_end.observe(now.duration_since(time).as_secs_f64().max(0.0));
+        }
+    }
+
+    fn arrived(&mut self, delivery: Delivery) -> Input {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.tickets.insert(ticket, delivery.ticket);
+        Input::Arrived { ticket, event: delivery.event }
+    }
+
+    async fn step(&mut self, inputs: Vec<Input>) -> Result<(), BusError> {
+        let now = self.clock.now();
+        let effects: Vec<Effect> =
+            inputs.into_iter().flat_map(|input| self.machine.step(now, input)).collect();
+        self.carry_out(effects).await
+    }
+
+    /// The durable effects of the whole batch in one commit, then the attempts.
+    async fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), BusError> {
+        let (mut changes, mut rounds, mut decisions, mut settled) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for effect in effects {
+            match effect {
+                Effect::Fire { round, attempt } => rounds.push((round, attempt)),
+                Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
+                Effect::Settle { ticket } => settled.push(ticket),
+                Effect::Record(decision) => {
+                    changes.extend(record(&decision));
+                    decisions.push(decision);
+                }
+                Effect::Store { key, value } => {
+                    let key = StateKey::new(bucket(&self.consumer), key);
+                    changes.push(Change::Put { key, value: value.into(), expected: None });
+                }
+                Effect::Forget { key } => {
+                    changes.push(Change::Delete { key: StateKey::new(bucket(&self.consumer), key) })
+                }
+                Effect::DeadLetter { round, attempts, reason, error } => {
+                    changes.extend(self.dead_letter(&round, attempts, reason, &error));
+                }
+            }
+        }
+        // Behind everything else of the batch: a delivery is settled when its outcome stands.
+        changes.extend(settled.iter().filter_map(|ticket| self.tickets.remove(ticket)).map(Change::Ack));
+        self.commit(changes).await?;
+        for decision in &decisions {
+            debug!(namespace = %decision.namespace, sensor = %decision.sensor, triggerName = %decision.trigger, verdict = ?decision.verdict, "decided");
+            self.metrics.decided(decision);
+        }
+        for (round, _attempt) in rounds {
+            self.begin(round);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, round: Arc<Round>) {
+        let action = self.action.clone();
+        self.attempts.spawn(async move {
+            let begin = tokio::time::Instant::now();
+            let attempt = AssertUnwindSafe(action.fire(&round)).catch_unwind().await;
+            let result = attempt
+                .unwrap_or_else(|_| Err(Error::permanent("the trigger panicked; this is a defect of Zetes")));
+            Ended { round, result, took: begin.elapsed() }
+        });
+    }
+
+    fn dead_letter(&self, round: &Round, attempts: u32, reason: &'static str, error: &str) -> Option<Change> {
+        let events = round.events.iter().filter_map(|(name, event)| {
+            let text = String::from_utf8(event.to_json()).ok()?;
+            Some((name.as_str(), serde_json::value::RawValue::from_string(text).ok()?))
+        });
+        let at = self.clock.now();
+        let letter = DeadLetter {
+            at,
+            sensor: round.sensor.as_str(),
+            trigger: round.trigger.as_str(),
+            key: &round.key,
+            attempts,
+            reason,
+            error,
+            events: events.collect(),
+        };
+        let key = StateKey::new(
+            format!("{}/dead-letters", round.namespace),
+            format!("{:013}-{}", at.as_millisecond(), round.key),
+        );
+        let value = serde_json::to_vec(&letter).ok()?;
+        error!(namespace = %round.namespace, sensor = %round.sensor, triggerName = %round.trigger, reason, error, "dead-lettered");
+        Some(Change::Put { key, value: value.into(), expected: None })
+    }
+
+    /// Commits, as often as it takes: what was decided is neither skipped nor reordered.
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), BusError> {
+        let mut pause = FIRST_PAUSE;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        loop {
+            match self.bus.commit(changes.clone()).await {
+                Err(error) if error.is_transient() => {
+                    warn!(consumer = %self.consumer, %error, ?pause, "the bus did not take a decision, trying again");
+                    self.clock.sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                ended => return ended,
+            }
+        }
+    }
+}
+
+fn record(decision: &Decision) -> Option<Change> {
+    let about = decision.events.iter().map(|event| event.id.clone()).collect();
+    let record = serde_json::to_vec(decision).ok()?;
+    Some(Change::Record { namespace: decision.namespace.clone(), about, record: record.into() })
+}

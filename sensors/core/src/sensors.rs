@@ -1,0 +1,222 @@
+//! All triggers of one Sensor object.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bus_core::{Bus, BusError, ConsumerName, Interest, Start, StateKey, Subscription};
+use sensor_engine::{Machine, Rules};
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use zetes_api::{EventRef, Sensor, Trigger};
+use zetes_runtime::{Clock, Secrets};
+
+use crate::erased::Action;
+use crate::metrics::Metrics;
+use crate::runner::{Runner, bucket};
+use crate::{Context, Error, Factory, Parameters};
+
+/// Rounds in hand at a time, per trigger, when the Sensor says nothing.
+const MAX_IN_FLIGHT: usize = 256;
+/// Sets it, 1 to 10,000.
+const MAX_IN_FLIGHT_ANNOTATION: &str = "zetes.dev/max-in-flight";
+/// `earliest` or an RFC 3339 time: where a new consumer begins (S20).
+const START_FROM_ANNOTATION: &str = "zetes.dev/start-from";
+/// Behaviours of the reference, separated by commas.
+const COMPAT_ANNOTATION: &str = "zetes.dev/compat";
+/// A delivery whose runner has not been heard of for so long is handed out again.
+pub(crate) const ACK_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What all Sensors of a process share. Cheap to clone.
+#[derive(Clone)]
+pub struct Deps {
+    pub bus: Arc<dyn Bus>,
+    pub clock: Clock,
+    pub secrets: Secrets,
+    pub metrics: Metrics,
+    /// Where objects are written when no cluster is named.
+    pub data_dir: PathBuf,
+}
+
+/// Prepares Sensor objects.
+pub struct Sensors;
+
+/// A Sensor whose consumers are durable: from now on it misses nothing, and it does nothing yet.
+pub struct Prepared {
+    runners: Vec<(Runner, Status)>,
+    statuses: Vec<Status>,
+}
+
+/// A running Sensor.
+#[derive(Debug)]
+pub struct Running {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    statuses: Vec<Status>,
+}
+
+/// Tells how a Sensor is; outlives it.
+#[derive(Clone, Debug)]
+pub struct Observer(Vec<Status>);
+
+/// How one trigger is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TriggerStatus {
+    /// For messages: `sensor/ci/deploy trigger `build``.
+    pub name: String,
+    #[serde(flatten)]
+    pub state: TriggerState,
+    /// Deliveries and rounds that have not come to an end.
+    pub in_hand: usize,
+    /// Events that wait for the conditions.
+    pub waiting: Vec<EventRef>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum TriggerState {
+    Serving,
+    Failed { error: String },
+    Stopped,
+}
+
+pub(crate) type Status = Arc<Mutex<TriggerStatus>>;
+
+impl Sensors {
+    /// Subscribes every trigger whose kind is known to `factory`; the others have been told at load. One that can't run is told in its
+    /// status and never stops the others.
+    ///
+    /// # Errors
+    /// The bus can't be used.
+    pub async fn prepare(
+        sensor: &Sensor,
+        factory: impl Fn(&str) -> Option<Factory>,
+        deps: &Deps,
+    ) -> Result<Prepared, BusError> {
+        let mut prepared = Prepared { runners: Vec::new(), statuses: Vec::new() };
+        for (index, trigger) in sensor.spec.triggers.iter().enumerate() {
+            let Some(template) = &trigger.template else { continue };
+            let Some(factory) = template.action().and_then(|(kind, _)| factory(kind)) else { continue };
+            let name = format!("{} trigger `{}`", sensor.object_ref(), template.name);
+            let status =
+                TriggerStatus { name, state: TriggerState::Serving, in_hand: 0, waiting: Vec::new() };
+            let status = Arc::new(Mutex::new(status));
+            prepared.statuses.push(status.clone());
+            match compiled(sensor, index, trigger, factory, deps) {
+                Ok((rules, action)) => {
+                    let runner = subscribe(sensor, rules, action, deps).await?;
+                    prepared.runners.push((runner, status));
+                }
+                Err(error) => {
+                    status.lock().unwrap_or_else(PoisonError::into_inner).state =
+                        TriggerState::Failed { error };
+                }
+            }
+        }
+        Ok(prepared)
+    }
+}
+
+fn compiled(
+    sensor: &Sensor,
+    index: usize,
+    trigger: &Trigger,
+    factory: Factory,
+    deps: &Deps,
+) -> Result<(Rules, Action), String> {
+    let object = sensor.object_ref();
+    let rules = Rules::compile(&object.namespace, sensor, index)
+        .map_err(|findings| zetes_api::Invalid(findings).to_string())?;
+    let compat = sensor.metadata.annotations.get(COMPAT_ANNOTATION).map(String::as_str).unwrap_or_default();
+    let cx = Context {
+        namespace: object.namespace,
+        sensor: object.name,
+        trigger: rules.trigger().clone(),
+        policy: trigger.policy.clone(),
+        compat: compat
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect(),
+        data_dir: deps.data_dir.clone(),
+        clock: deps.clock.clone(),
+        secrets: deps.secrets.clone(),
+    };
+    let template = trigger.template.as_ref().ok_or("no template")?;
+    let told = |error: Error| error.to_string();
+    let parameters = Parameters::compile(&trigger.parameters).map_err(told)?;
+    let action = Action::new(factory, template, parameters, cx).map_err(told)?;
+    Ok((rules, action))
+}
+
+async fn subscribe(sensor: &Sensor, rules: Rules, action: Action, deps: &Deps) -> Result<Runner, BusError> {
+    let consumer = ConsumerName {
+        namespace: rules.namespace().clone(),
+        sensor: rules.sensor().clone(),
+        trigger: rules.trigger().clone(),
+    };
+    let max_in_flight = max_in_flight(sensor);
+    let interests =
+        rules.interests().into_iter().map(|one| Interest { source: one.source, subject: one.subject });
+    let subscription = Subscription {
+        consumer: consumer.clone(),
+        interests: interests.collect(),
+        start: start(sensor),
+        ack_deadline: ACK_DEADLINE,
+        max_in_flight,
+    };
+    let deliveries = deps.bus.subscribe(subscription).await?;
+    let stored = deps.bus.list(bucket(&consumer), String::new()).await?;
+    let stored = stored.into_iter().map(|(StateKey { key, .. }, entry)| (key, entry.value.to_vec()));
+    let (machine, effects) = Machine::restore(Arc::new(rules), stored, deps.clock.now());
+    Ok(Runner::new(deps, consumer, deliveries, machine, effects, action, max_in_flight))
+}
+
+fn max_in_flight(sensor: &Sensor) -> usize {
+    let written =
+        sensor.metadata.annotations.get(MAX_IN_FLIGHT_ANNOTATION).and_then(|text| text.parse().ok());
+    written.map_or(MAX_IN_FLIGHT, |number: usize| number.clamp(1, 10_000))
+}
+
+fn start(sensor: &Sensor) -> Start {
+    match sensor.metadata.annotations.get(START_FROM_ANNOTATION).map(String::as_str) {
+        Some("earliest") => Start::Earliest,
+        Some(text) => text.parse().map_or(Start::Now, Start::Time),
+        None => Start::Now,
+    }
+}
+
+impl Prepared {
+    /// Begins to fetch and fire.
+    pub fn start(self) -> Running {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for (runner, status) in self.runners {
+            tasks.spawn(runner.run(stop.clone(), status));
+        }
+        Running { tasks, stop, statuses: self.statuses }
+    }
+}
+
+impl Running {
+    pub fn observer(&self) -> Observer {
+        Observer(self.statuses.clone())
+    }
+
+    /// Fetches nothing more and finishes what is in hand; what is left after `grace` stays on the bus.
+    pub async fn stop(mut self, grace: Duration) {
+        self.stop.cancel();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, ended).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+impl Observer {
+    pub fn status(&self) -> Vec<TriggerStatus> {
+        self.0.iter().map(|status| status.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+    }
+}

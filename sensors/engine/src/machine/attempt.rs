@@ -1,0 +1,116 @@
+//! Attempts at a round: when they begin, and what follows from how they end (spec/sensors.md 8.2 to 8.4, S2, S3, S28).
+
+use jiff::{SignedDuration, Timestamp};
+use zetes_api::{IdempotencyKey, Verdict};
+
+use super::{Machine, key, record_round, stored};
+use crate::model::{Effect, Failure};
+
+/// Reasons of dead letters.
+const EXHAUSTED: &str = "attempts-exhausted";
+const PERMANENT: &str = "permanent-failure";
+
+impl Machine {
+    pub(super) fn fired(
+        &mut self,
+        now: Timestamp,
+        key: &IdempotencyKey,
+        outcome: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(live) = self.rounds.get(key).filter(|live| live.is_firing) else { return };
+        let verdict = Verdict::Fired { attempts: live.attempts, outcome };
+        effects.push(record_round(&self.rules, now, &live.round, verdict));
+        self.end(key, effects);
+    }
+
+    pub(super) fn failed(
+        &mut self,
+        now: Timestamp,
+        key: &IdempotencyKey,
+        failure: Failure,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(live) = self.rounds.get_mut(key).filter(|live| live.is_firing) else { return };
+        live.is_firing = false;
+        if failure.transient && live.attempts < self.rules.attempts() {
+            let pause = self.rules.pause(live.attempts, key::chance(key, live.attempts));
+            let next = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+            let verdict = Verdict::Attempted { attempt: live.attempts, error: failure.message, next };
+            effects.push(record_round(&self.rules, now, &live.round, verdict));
+            self.pauses.insert((next, key.clone()));
+        } else {
+            self.give_up(now, key, failure, effects);
+        }
+    }
+
+    /// The round is kept whole among the dead letters before anything about it is forgotten or settled.
+    fn give_up(&mut self, now: Timestamp, key: &IdempotencyKey, failure: Failure, effects: &mut Vec<Effect>) {
+        let Some(live) = self.rounds.get(key) else { return };
+        let reason = if failure.transient { EXHAUSTED } else { PERMANENT };
+        let (round, attempts, error) = (live.round.clone(), live.attempts, failure.message);
+        let verdict = Verdict::DeadLettered { attempts, reason: reason.to_owned(), error: error.clone() };
+        effects.push(Effect::DeadLetter { round: round.clone(), attempts, reason, error });
+        effects.push(record_round(&self.rules, now, &round, verdict));
+        self.end(key, effects);
+    }
+
+    /// Lets the round go, and the deliveries that waited for it.
+    fn end(&mut self, key: &IdempotencyKey, effects: &mut Vec<Effect>) {
+        let Some(live) = self.rounds.remove(key) else { return };
+        if live.is_stored {
+            effects.push(Effect::Forget { key: stored::round_key(key) });
+        }
+        for ticket in live.tickets {
+            let Some(rounds) = self.deliveries.get_mut(&ticket) else { continue };
+            *rounds -= 1;
+            if *rounds == 0 {
+                self.deliveries.remove(&ticket);
+                effects.push(Effect::Settle { ticket });
+            }
+        }
+    }
+
+    /// Begins every attempt whose time has come. Each one takes a slot of the rate limit, first attempt or later one.
+    pub(super) fn begin_attempts(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        while let Some((_, key)) = self.pauses.first().filter(|(due, _)| *due <= now).cloned() {
+            self.pauses.pop_first();
+            self.queue.push_back(key);
+        }
+        while self.next_queued().is_some_and(|slot| slot <= now) {
+            let Some(key) = self.queue.pop_front() else { break };
+            self.next_slot = self.rules.spacing().and_then(|spacing| now.checked_add(spacing).ok());
+            self.begin_attempt(&key, effects);
+        }
+        self.record_delays(now, effects);
+    }
+
+    fn begin_attempt(&mut self, key: &IdempotencyKey, effects: &mut Vec<Effect>) {
+        let Some(live) = self.rounds.get_mut(key) else { return };
+        live.attempts += 1;
+        live.is_firing = true;
+        effects.push(Effect::Fire { round: live.round.clone(), attempt: live.attempts });
+    }
+
+    /// Says once of each round that its turn comes later.
+    fn record_delays(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let (Some(mut until), Some(spacing)) = (self.next_slot, self.rules.spacing()) else { return };
+        for key in &self.queue {
+            if let Some(live) = self.rounds.get_mut(key).filter(|live| !live.is_delay_recorded) {
+                live.is_delay_recorded = true;
+                effects.push(record_round(&self.rules, now, &live.round, Verdict::RateLimited { until }));
+            }
+            until = until.checked_add(spacing).unwrap_or(until);
+        }
+    }
+
+    pub(super) fn next_pause(&self) -> Option<Timestamp> {
+        self.pauses.first().map(|(due, _)| *due)
+    }
+
+    /// When the first round in the queue may begin its attempt; `None` for an empty queue.
+    pub(super) fn next_queued(&self) -> Option<Timestamp> {
+        let slot = self.next_slot.filter(|_| self.rules.spacing() > Some(SignedDuration::ZERO));
+        self.queue.front().map(|_| slot.unwrap_or(Timestamp::MIN))
+    }
+}

@@ -1,0 +1,100 @@
+//! The admin port: health, metrics, and what became of events. Bound to loopback unless told otherwise.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Json, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use zetes_api::EventId;
+
+use crate::application::Observed;
+use crate::explain;
+
+/// Serves until `stop`.
+///
+/// # Errors
+/// The listener fails for good.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    observed: Arc<Observed>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(observed)).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+fn router(observed: Arc<Observed>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/events", get(events))
+        .route("/api/v1/events/explain", get(explain_event))
+        .with_state(observed)
+}
+
+#[derive(Deserialize)]
+struct ReadyQuery {
+    verbose: Option<String>,
+}
+
+/// 200 when every part serves, else 503; one line per part when `verbose`.
+async fn ready(State(observed): State<Arc<Observed>>, Query(query): Query<ReadyQuery>) -> Response {
+    let parts = observed.parts();
+    let failing: Vec<_> = parts.iter().filter(|part| !part.ready).collect();
+    let shown: Vec<_> = if query.verbose.is_some() { parts.iter().collect() } else { failing.clone() };
+    let mut text: String = shown.iter().map(|part| format!("{part}\n")).collect();
+    text.push_str(if failing.is_empty() { "ok\n" } else { "not ready\n" });
+    let code = if failing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, text).into_response()
+}
+
+async fn metrics(State(observed): State<Arc<Observed>>) -> Response {
+    match observed.metrics().await {
+        Ok(text) => ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+async fn status(State(observed): State<Arc<Observed>>) -> Response {
+    Json(observed.parts()).into_response()
+}
+
+#[derive(Deserialize)]
+struct EventsQuery {
+    #[serde(default = "twenty")]
+    limit: usize,
+}
+
+fn twenty() -> usize {
+    20
+}
+
+async fn events(State(observed): State<Arc<Observed>>, Query(query): Query<EventsQuery>) -> Response {
+    match explain::newest(&*observed.bus(), query.limit.clamp(1, 10_000)).await {
+        Ok(lines) => Json(lines).into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+#[derive(Deserialize)]
+struct ExplainQuery {
+    id: String,
+}
+
+async fn explain_event(State(observed): State<Arc<Observed>>, Query(query): Query<ExplainQuery>) -> Response {
+    match explain::explain(&*observed.bus(), &EventId::from(query.id)).await {
+        Ok(explanations) => Json(explanations).into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+fn failure(error: &dyn std::fmt::Display) -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
+}

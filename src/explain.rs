@@ -1,0 +1,230 @@
+//! What became of an event, and why: read back from the bus, told in the order in which it happened.
+
+use std::collections::BTreeMap;
+
+use bus_core::{Bus, BusError, Entry, EntryBody, ReadFilter};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use zetes_api::{Decision, Event, EventId, Namespace, Verdict};
+
+/// One event with everything that was decided about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Explanation {
+    #[serde(flatten)]
+    pub(crate) event: EventLine,
+    /// In order of time.
+    pub(crate) decisions: Vec<Decision>,
+    /// Triggers that may still have to look at it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) undecided: Vec<String>,
+}
+
+/// One event as a line of a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventLine {
+    pub(crate) id: String,
+    pub(crate) namespace: Namespace,
+    pub(crate) event_source: String,
+    pub(crate) event: String,
+    #[serde(rename = "type")]
+    pub(crate) event_type: String,
+    pub(crate) received_at: Timestamp,
+    pub(crate) sequence: u64,
+    pub(crate) data_bytes: usize,
+}
+
+impl EventLine {
+    fn of(entry: &Entry, event: &Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            namespace: entry.namespace.clone(),
+            event_source: event.source.to_string(),
+            event: event.subject.to_string(),
+            event_type: event.event_type.clone(),
+            received_at: entry.at,
+            sequence: entry.sequence,
+            data_bytes: event.data.as_ref().map_or(0, bytes_len),
+        }
+    }
+}
+
+fn bytes_len(data: &impl AsRef<[u8]>) -> usize {
+    data.as_ref().len()
+}
+
+/// Every event of this id (one per namespace, event source and event), oldest first. Empty: the bus does not have it.
+///
+/// # Errors
+/// The bus can't be read.
+pub(crate) async fn explain(bus: &dyn Bus, id: &EventId) -> Result<Vec<Explanation>, BusError> {
+    let filter = ReadFilter { namespace: None, about: Some(id.clone()), events: true, records: true };
+    let mut found = BTreeMap::new();
+    let mut decisions = Vec::new();
+    for entry in all(bus, filter).await? {
+        match &entry.body {
+            EntryBody::Event(event) => {
+                let line = EventLine::of(&entry, event);
+                let key = (line.namespace.clone(), line.event_source.clone(), line.event.clone());
+                found.insert(key, Explanation { event: line, decisions: Vec::new(), undecided: Vec::new() });
+            }
+            EntryBody::Record(record) => decisions.extend(serde_json::from_slice::<Decision>(record).ok()),
+        }
+    }
+    for decision in decisions {
+        for event in decision.events.iter().filter(|event| event.id == *id) {
+            let key = (decision.namespace.clone(), event.source.to_string(), event.event.to_string());
+            if let Some(explanation) = found.get_mut(&key) {
+                explanation.decisions.push(decision.clone());
+            }
+        }
+    }
+    let mut explanations: Vec<_> = found.into_values().collect();
+    explanations.sort_by_key(|explanation| explanation.event.sequence);
+    add_undecided(bus, &mut explanations).await?;
+    Ok(explanations)
+}
+
+/// A trigger whose consumer has not passed an event has not decided on it, or not to the end.
+async fn add_undecided(bus: &dyn Bus, explanations: &mut [Explanation]) -> Result<(), BusError> {
+    let stats = bus.stats().await?;
+    for explanation in explanations {
+        for consumer in stats.consumers.iter().filter(|consumer| consumer.lag > 0) {
+            let name = &consumer.name;
+            let behind = consumer.oldest_unread.is_some_and(|oldest| oldest <= explanation.event.received_at);
+            let decided = explanation.decisions.iter().any(|decision| {
+                decision.sensor == name.sensor
+                    && decision.trigger == name.trigger
+                    && decision.verdict.is_end()
+            });
+            if name.namespace == explanation.event.namespace && behind && !decided {
+                explanation.undecided.push(name.to_string());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn all(bus: &dyn Bus, filter: ReadFilter) -> Result<Vec<Entry>, BusError> {
+    let stats = bus.stats().await?;
+    let (mut from, end) = (stats.first_sequence, stats.next_sequence);
+    let mut entries = Vec::new();
+    while from < end {
+        let page = bus.read(from..end, filter.clone()).await?;
+        for damage in &page.damaged {
+            tracing::warn!(%damage, "a part of the bus can't be read");
+        }
+        entries.extend(page.entries);
+        match page.next {
+            Some(next) if next > from => from = next,
+            _ => break,
+        }
+    }
+    Ok(entries)
+}
+
+/// The newest events, oldest of them first.
+///
+/// # Errors
+/// The bus can't be read.
+pub(crate) async fn newest(bus: &dyn Bus, limit: usize) -> Result<Vec<EventLine>, BusError> {
+    let stats = bus.stats().await?;
+    let mut window = u64::try_from(limit).unwrap_or(u64::MAX).saturating_mul(4).max(64);
+    loop {
+        let from = stats.next_sequence.saturating_sub(window).max(stats.first_sequence);
+        let lines = lines(bus, from, stats.next_sequence).await?;
+        if lines.len() >= limit || from == stats.first_sequence {
+            let skip = lines.len().saturating_sub(limit);
+            return Ok(lines.into_iter().skip(skip).collect());
+        }
+        window = window.saturating_mul(4);
+    }
+}
+
+async fn lines(bus: &dyn Bus, mut from: u64, end: u64) -> Result<Vec<EventLine>, BusError> {
+    let filter = ReadFilter { events: true, ..ReadFilter::default() };
+    let mut lines = Vec::new();
+    while from < end {
+        let page = bus.read(from..end, filter.clone()).await?;
+        lines.extend(page.entries.iter().filter_map(|entry| match &entry.body {
+            EntryBody::Event(event) => Some(EventLine::of(entry, event)),
+            EntryBody::Record(_) => None,
+        }));
+        match page.next {
+            Some(next) if next > from => from = next,
+            _ => break,
+        }
+    }
+    Ok(lines)
+}
+
+impl Explanation {
+    /// The story for people.
+    pub(crate) fn story(&self) -> String {
+        let event = &self.event;
+        let mut text = format!(
+            "event {}\n  received   {} from eventsource/{}/{} event `{}` (kind {}, {} bytes), number {} on the bus\n",
+            event.id,
+            event.received_at,
+            event.namespace,
+            event.event_source,
+            event.event,
+            event.event_type,
+            event.data_bytes,
+            event.sequence,
+        );
+        for ((sensor, trigger), decisions) in self.by_trigger() {
+            text.push_str(&format!("  sensor/{}/{sensor} trigger `{trigger}`\n", event.namespace));
+            for decision in decisions {
+                text.push_str(&format!("    {}\n", sentence(decision)));
+            }
+        }
+        for consumer in &self.undecided {
+            text.push_str(&format!("  {consumer}: has not finished with this event yet\n"));
+        }
+        if self.decisions.is_empty() && self.undecided.is_empty() {
+            text.push_str("  no trigger of any Sensor listens to this event\n");
+        }
+        text
+    }
+
+    fn by_trigger(&self) -> BTreeMap<(&str, &str), Vec<&Decision>> {
+        let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for decision in &self.decisions {
+            groups.entry((decision.sensor.as_str(), decision.trigger.as_str())).or_default().push(decision);
+        }
+        groups
+    }
+}
+
+/// One decision in words.
+pub(crate) fn sentence(decision: &Decision) -> String {
+    let dependency = decision.dependency.as_ref().map_or_else(String::new, |name| format!(" as `{name}`"));
+    match &decision.verdict {
+        Verdict::Rejected { filter, looked_at, seen, wanted, reason } => {
+            let seen = seen.as_ref().map_or_else(|| "nothing".to_owned(), |seen| format!("`{seen}`"));
+            format!("rejected{dependency} by {filter}: {looked_at} is {seen}, wanted {wanted} ({reason})")
+        }
+        Verdict::Waiting { missing } => {
+            let names: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
+            format!("accepted{dependency}, waits for {}", names.join(" and "))
+        }
+        Verdict::Overwritten { by } => {
+            format!("replaced{dependency} by the newer event {by} while it waited")
+        }
+        Verdict::Expired { reason } => format!("given up{dependency} while it waited: {reason}"),
+        Verdict::RateLimited { until } => format!("accepted, its turn comes at {until} (rate limit)"),
+        Verdict::Attempted { attempt, error, next } => {
+            format!("attempt {attempt} failed: {error}; next attempt at {next}")
+        }
+        Verdict::Fired { attempts, outcome } => format!("fired{}: {outcome}", nth_attempt(*attempts)),
+        Verdict::DeadLettered { attempts, reason, error } => {
+            format!("dead-lettered after {attempts} attempts ({reason}): {error}")
+        }
+    }
+}
+
+fn nth_attempt(attempts: u32) -> String {
+    if attempts <= 1 { String::new() } else { format!(" at attempt {attempts}") }
+}

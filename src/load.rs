@@ -1,0 +1,275 @@
+//! Files to objects: everything that is right can run, everything that is wrong is told with its place.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use zetes_api::manifest::{self, Located, Object, Options};
+use zetes_api::{
+    Diagnostic, EVENT_SOURCE_KINDS, EventSource, FieldPath, Finding, Namespace, ObjectRef, Sensor, Severity,
+    TRIGGER_KINDS,
+};
+use zetes_runtime::{Secrets, SecretsBuilder};
+
+use crate::cli::Usage;
+use crate::registry::Registry;
+
+/// Files larger than this are refused: no manifest is.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// What was read, checked against everything this build knows.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) objects: Vec<Located>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Documents of kinds that are not ours.
+    pub(crate) other_kinds: usize,
+}
+
+impl Loaded {
+    pub(crate) fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+    }
+
+    /// Objects that can't run as they are. What this build does not have yet stops only the part that needs it.
+    pub(crate) fn failing(&self) -> Vec<ObjectRef> {
+        let fails = |one: &&Diagnostic| one.severity == Severity::Error && one.code != "not-in-this-build";
+        self.diagnostics.iter().filter(fails).filter_map(|one| one.object.clone()).collect()
+    }
+
+    /// Adds the Secret and ConfigMap documents to the places where values are looked for.
+    pub(crate) fn secrets(&self, mut builder: SecretsBuilder) -> anyhow::Result<Secrets> {
+        for located in &self.objects {
+            match &located.object {
+                Object::Secret(secret) => builder.secret(secret.object_ref().namespace, secret)?,
+                Object::ConfigMap(config_map) => {
+                    builder.config_map(config_map.object_ref().namespace, config_map)
+                }
+                _ => {}
+            }
+        }
+        Ok(builder.build())
+    }
+}
+
+/// Reads files, folders (recursively, hidden files skipped) and `-` for standard input, then checks every object.
+///
+/// # Errors
+/// A path that is not there or can't be read ([`Usage`]).
+pub(crate) fn load(paths: &[PathBuf], namespace: &Namespace, registry: &Registry) -> anyhow::Result<Loaded> {
+    let options = Options { default_namespace: namespace.clone() };
+    let mut loaded = Loaded::default();
+    for path in paths {
+        for (file, text) in texts(path)? {
+            let manifests = manifest::read(manifest::Source { file: &file, text: &text }, &options);
+            loaded.objects.extend(manifests.objects);
+            loaded.diagnostics.extend(manifests.diagnostics);
+            loaded.other_kinds += manifests.other_kinds;
+        }
+    }
+    loaded.diagnostics.extend(manifest::check_duplicates(&loaded.objects));
+    check(&mut loaded, registry);
+    Ok(loaded)
+}
+
+fn texts(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().take(MAX_FILE_BYTES).read_to_string(&mut text)?;
+        return Ok(vec![("<stdin>".to_owned(), text)]);
+    }
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let mut files = Vec::new();
+    if metadata.is_dir() {
+        collect(path, 0, &mut files)?;
+    } else {
+        files.push(path.to_owned());
+    }
+    files.sort();
+    files.into_iter().map(|file| Ok((file.display().to_string(), text(&file)?))).collect()
+}
+
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    if depth > 32 {
+        return Err(Usage(format!("{}: folders are nested more than 32 deep", folder.display())).into());
+    }
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, depth + 1, files)?;
+        } else if is_manifest(&path) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file's name says that it holds manifests.
+pub(crate) fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")
+}
+
+fn text(file: &Path) -> anyhow::Result<String> {
+    let metadata = std::fs::metadata(file).map_err(|error| unreadable(file, &error))?;
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(Usage(format!(
+            "{}: {} bytes; a manifest file has at most 16 MiB",
+            file.display(),
+            metadata.len()
+        ))
+        .into());
+    }
+    let bytes = std::fs::read(file).map_err(|error| unreadable(file, &error))?;
+    String::from_utf8(bytes).map_err(|_| Usage(format!("{}: not UTF-8 text", file.display())).into())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    Usage(format!("{}: {error}", path.display())).into()
+}
+
+/// Everything that needs more than one object's frame: the kinds' own configurations, conditions and filters, and what
+/// objects say about each other.
+fn check(loaded: &mut Loaded, registry: &Registry) {
+    let mut findings = Vec::new();
+    for located in &loaded.objects {
+        let own = match &located.object {
+            Object::EventSource(object) => event_source_findings(object, registry),
+            Object::Sensor(object) => sensor_findings(object, registry),
+            _ => Vec::new(),
+        };
+        let frame = zetes_api::manifest::validate(&located.object);
+        findings.push(dedup(frame.into_iter().chain(own)));
+    }
+    for (at, finding) in
+        reference_findings(&loaded.objects).into_iter().chain(route_findings(&loaded.objects, registry))
+    {
+        if let Some(list) = findings.get_mut(at) {
+            list.push(finding);
+        }
+    }
+    for (located, findings) in loaded.objects.iter().zip(findings) {
+        let object = located.object.object_ref();
+        loaded.diagnostics.extend(findings.iter().map(|finding| located.origin.diagnostic(&object, finding)));
+    }
+    loaded.diagnostics.sort_by_key(|diagnostic| {
+        diagnostic.place.as_ref().map(|place| (place.file.clone(), place.line, place.column))
+    });
+}
+
+/// Two rooms may notice the same thing; it is said once.
+fn dedup(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
+    let mut seen = std::collections::BTreeSet::new();
+    findings.filter(|finding| seen.insert((finding.path.clone(), finding.code))).collect()
+}
+
+fn event_source_findings(object: &EventSource, registry: &Registry) -> Vec<Finding> {
+    let spec = FieldPath::from("spec");
+    let mut findings = Vec::new();
+    for (kind, event, config) in object.spec.events() {
+        let path = spec.key(kind).key(event.as_str());
+        match registry.source(kind) {
+            Some(factory) => {
+                findings.extend(factory.check(config).into_iter().map(|finding| finding.under(&path)))
+            }
+            None if EVENT_SOURCE_KINDS.iter().any(|known| known.key == kind) => {
+                findings.push(not_built("event source", kind, path))
+            }
+            None => {}
+        }
+    }
+    findings
+}
+
+fn sensor_findings(object: &Sensor, registry: &Registry) -> Vec<Finding> {
+    let triggers = FieldPath::from("spec.triggers");
+    let namespace = object.object_ref().namespace;
+    let mut findings = Vec::new();
+    for (at, trigger) in object.spec.triggers.iter().enumerate() {
+        findings.extend(sensor_core::rule_findings(&namespace, object, at));
+        let Some((kind, config)) = trigger.template.as_ref().and_then(|template| template.action()) else {
+            continue;
+        };
+        let path = triggers.index(at).key("template").key(kind);
+        match registry.trigger(kind) {
+            Some(factory) => {
+                findings.extend(factory.check(config).into_iter().map(|finding| finding.under(&path)))
+            }
+            None if TRIGGER_KINDS.contains(&kind) => findings.push(not_built("trigger", kind, path)),
+            None => {}
+        }
+    }
+    findings
+}
+
+fn not_built(what: &str, kind: &str, path: FieldPath) -> Finding {
+    Finding::error("not-in-this-build", path, format!("{what} kind `{kind}` is not in this build yet"))
+        .hint("the rest of the object runs without it")
+}
+
+/// A dependency that names an EventSource which is here, but an event that it does not have.
+fn reference_findings(objects: &[Located]) -> Vec<(usize, Finding)> {
+    let mut events: BTreeMap<ObjectRef, Vec<String>> = BTreeMap::new();
+    for located in objects {
+        if let Object::EventSource(object) = &located.object {
+            let names = object.spec.events().map(|(_, name, _)| name.to_string());
+            events.entry(object.object_ref()).or_default().extend(names);
+        }
+    }
+    let mut findings = Vec::new();
+    for (at, located) in objects.iter().enumerate() {
+        let Object::Sensor(sensor) = &located.object else { continue };
+        for (index, dependency) in sensor.spec.dependencies.iter().enumerate() {
+            let source = ObjectRef {
+                kind: zetes_api::ObjectKind::EventSource,
+                namespace: sensor.object_ref().namespace,
+                name: dependency.event_source_name.as_str().into(),
+            };
+            let Some(names) = events.get(&source) else { continue };
+            if names.contains(&dependency.event_name) || dependency.event_name.contains(['*', '?', '[', '{'])
+            {
+                continue;
+            }
+            let path = FieldPath::from("spec.dependencies").index(index).key("eventName");
+            let message =
+                format!("{source} has no event `{}`, it has {}", dependency.event_name, quoted(names));
+            findings.push((at, Finding::warning("unknown-event", path, message)));
+        }
+    }
+    findings
+}
+
+fn quoted(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Two events on one port and path, in one object or in two (S27).
+fn route_findings(objects: &[Located], registry: &Registry) -> Vec<(usize, Finding)> {
+    let mut owners = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (at, located) in objects.iter().enumerate() {
+        let Object::EventSource(object) = &located.object else { continue };
+        for (kind, event, config) in object.spec.events() {
+            let Some(factory) = registry.source(kind) else { continue };
+            let owner = format!("{} event `{event}`", object.object_ref());
+            for route in factory.routes(config) {
+                let Some(first) = owners.insert(route.clone(), owner.clone()) else { continue };
+                let path = FieldPath::from("spec").key(kind).key(event.as_str());
+                let message = format!("port {} path `{}` is taken by {first}", route.port, route.path);
+                owners.insert(route, first);
+                findings.push((
+                    at,
+                    Finding::error("route-taken", path, message)
+                        .hint("give one of them another endpoint or port"),
+                ));
+            }
+        }
+    }
+    findings
+}

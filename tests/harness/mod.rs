@@ -1,0 +1,51 @@
+//! Starts the real executable, and stands in for the systems around it.
+
+mod target;
+mod zetes;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub(crate) use target::{Call, Target};
+pub(crate) use zetes::{Finished, Zetes, command, free_port};
+
+/// How long a test waits for what should happen at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `condition` gives something.
+///
+/// # Panics
+/// After [`PATIENCE`], saying what it waited for.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut condition: impl FnMut() -> F,
+) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = condition().await {
+                return found;
+            }
+            pause().await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(found) => found,
+        Err(_) => panic!("waited {} s for: {what}", PATIENCE.as_secs()),
+    }
+}
+
+/// A moment between two looks at a condition.
+pub(crate) async fn pause() {
+    zetes_runtime::Clock::system().sleep(Duration::from_millis(10)).await;
+}
+
+/// The HTTP client of all scenarios.
+pub(crate) fn client() -> reqwest::Client {
+    // Every test is a process of its own under nextest and shares one under cargo test: the first installation wins.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .expect("a client without special settings")
+}

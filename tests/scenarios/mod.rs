@@ -1,0 +1,7 @@
+mod cold_start;
+mod commands;
+mod crash;
+mod demo;
+mod examples;
+mod operation;
+mod slow_target;

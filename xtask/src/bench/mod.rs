@@ -1,0 +1,43 @@
+//! Benchmarks end to end: the real executable, real sockets, a real disk, beside the bare disk in the same run.
+
+mod disk;
+mod first_light;
+mod http;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Subcommand;
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// From a post to the HTTP call that follows from it, and posts per second at 64 connections.
+    FirstLight {
+        /// Measure this executable instead of building the release one.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Seconds for each throughput measurement.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+    },
+}
+
+impl Bench {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::FirstLight { binary, seconds } => first_light::run(binary, Duration::from_secs(seconds)),
+        }
+    }
+}
+
+/// The value below which this part of the sorted samples lies.
+fn quantile(sorted: &[Duration], part: f64) -> Duration {
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into few samples")]
+    let at = (sorted.len().saturating_sub(1) as f64 * part) as usize;
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

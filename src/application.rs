@@ -331,10 +331,10 @@ impl Application {
         for name in self.sensors.keys().cloned().collect::<Vec<_>>() {
             match wanted.get(&name) {
                 Some(object) if self.sensors.get(&name).is_some_and(|served| served.object == *object) => {
-                    drop(wanted.remove(&name))
+                    drop(wanted.remove(&name));
                 }
                 None if failing.contains(&name) => {
-                    warn!(object = %name, "has mistakes now, the version before them keeps running")
+                    warn!(object = %name, "has mistakes now, the version before them keeps running");
                 }
                 _ => self.end_sensor(&name).await,
             }
@@ -367,10 +367,10 @@ impl Application {
         for name in self.sources.keys().cloned().collect::<Vec<_>>() {
             match wanted.get(&name) {
                 Some(object) if self.sources.get(&name).is_some_and(|served| served.object == *object) => {
-                    drop(wanted.remove(&name))
+                    drop(wanted.remove(&name));
                 }
                 None if failing.contains(&name) => {
-                    warn!(object = %name, "has mistakes now, the version before them keeps running")
+                    warn!(object = %name, "has mistakes now, the version before them keeps running");
                 }
                 _ => self.end_source(&name).await,
             }

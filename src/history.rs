@@ -89,7 +89,7 @@ impl Process {
 
     async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
         let url = format!("{}/{path}", self.admin);
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build()?;
         let answer =
             client.get(&url).query(query).send().await.with_context(|| format!("process {}", self.pid))?;
         Ok(answer.error_for_status()?.json().await?)

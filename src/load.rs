@@ -43,7 +43,7 @@ impl Loaded {
             match &located.object {
                 Object::Secret(secret) => builder.secret(secret.object_ref().namespace, secret)?,
                 Object::ConfigMap(config_map) => {
-                    builder.config_map(config_map.object_ref().namespace, config_map)
+                    builder.config_map(config_map.object_ref().namespace, config_map);
                 }
                 _ => {}
             }
@@ -140,7 +140,7 @@ fn check(loaded: &mut Loaded, registry: &Registry) {
             Object::Sensor(object) => sensor_findings(object, registry),
             _ => Vec::new(),
         };
-        let frame = zetes_api::manifest::validate(&located.object);
+        let frame = manifest::validate(&located.object);
         findings.push(dedup(frame.into_iter().chain(own)));
     }
     for (at, finding) in
@@ -172,10 +172,10 @@ fn event_source_findings(object: &EventSource, registry: &Registry) -> Vec<Findi
         let path = spec.key(kind).key(event.as_str());
         match registry.source(kind) {
             Some(factory) => {
-                findings.extend(factory.check(config).into_iter().map(|finding| finding.under(&path)))
+                findings.extend(factory.check(config).into_iter().map(|finding| finding.under(&path)));
             }
             None if EVENT_SOURCE_KINDS.iter().any(|known| known.key == kind) => {
-                findings.push(not_built("event source", kind, path))
+                findings.push(not_built("event source", kind, path));
             }
             None => {}
         }
@@ -195,7 +195,7 @@ fn sensor_findings(object: &Sensor, registry: &Registry) -> Vec<Finding> {
         let path = triggers.index(at).key("template").key(kind);
         match registry.trigger(kind) {
             Some(factory) => {
-                findings.extend(factory.check(config).into_iter().map(|finding| finding.under(&path)))
+                findings.extend(factory.check(config).into_iter().map(|finding| finding.under(&path)));
             }
             None if TRIGGER_KINDS.contains(&kind) => findings.push(not_built("trigger", kind, path)),
             None => {}

@@ -211,6 +211,7 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
+#[expect(clippy::ref_option, reason = "the form that serde calls")]
 fn object_text<S: Serializer>(object: &Option<ObjectRef>, serializer: S) -> Result<S::Ok, S::Error> {
     match object {
         Some(object) => serializer.collect_str(object),

@@ -1,6 +1,6 @@
 //! What the frame of an object must fulfil, whatever kinds it holds (spec/sensors.md 1.7, spec/event-sources.md 1.2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zetes_schedule::{Descriptors, Schedule, zone};
 
@@ -121,23 +121,23 @@ fn sensor(spec: &SensorSpec, path: &FieldPath) -> Vec<Finding> {
     if spec.triggers.is_empty() {
         findings.push(missing(path.key("triggers"), "at least one trigger"));
     }
-    let mut names = BTreeMap::new();
+    let mut names = BTreeSet::new();
     for (index, one) in spec.dependencies.iter().enumerate() {
         let path = path.key("dependencies").index(index);
-        if names.insert(one.name.clone(), ()).is_some() && !one.name.as_str().is_empty() {
+        if !names.insert(one.name.clone()) && !one.name.as_str().is_empty() {
             let message =
                 format!("dependency `{}` stands here more than once, the last one counts", one.name);
             findings.push(Finding::warning("duplicate-dependency", path.key("name"), message));
         }
         findings.extend(dependency(one, &path));
     }
-    let mut triggers = BTreeMap::new();
+    let mut triggers = BTreeSet::new();
     for (index, one) in spec.triggers.iter().enumerate() {
         let path = path.key("triggers").index(index);
         let name =
             one.template.as_ref().map(|template| template.name.to_string()).filter(|name| !name.is_empty());
         if let Some(name) = name
-            && triggers.insert(name.clone(), ()).is_some()
+            && !triggers.insert(name.clone())
         {
             let message = format!("more than one trigger `{name}`");
             findings.push(Finding::error("duplicate-trigger", path.key("template").key("name"), message));

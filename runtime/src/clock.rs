@@ -68,7 +68,7 @@ async fn system_sleep_until(clock: &Clock, when: Timestamp) {
             return;
         }
         #[expect(clippy::disallowed_methods, reason = "the clock's own way of waiting")]
-        tokio::time::sleep(left.min(Duration::from_secs(60))).await;
+        tokio::time::sleep(left.min(Duration::from_mins(1))).await;
     }
 }
 

@@ -51,7 +51,7 @@ impl Validate {
         match self.output {
             Format::Text => print_text(&loaded, warnings),
             Format::Json => {
-                output::data(&format!("{}\n", serde_json::to_string_pretty(&loaded.diagnostics)?))
+                output::data(&format!("{}\n", serde_json::to_string_pretty(&loaded.diagnostics)?));
             }
         }
         let failed = loaded.errors() > 0 || (self.strict && warnings > 0);

@@ -6,8 +6,8 @@ mod zetes;
 use std::future::Future;
 use std::time::Duration;
 
-pub(crate) use target::{Call, Target};
-pub(crate) use zetes::{Finished, Zetes, command, free_port};
+pub(crate) use target::Target;
+pub(crate) use zetes::{Zetes, command, free_port};
 
 /// How long a test waits for what should happen at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,1 +1,64 @@
-fn main() {}
+//! What cargo can't do. Depends on no crate of ours.
+
+mod bench;
+mod house;
+mod test;
+mod tidy;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// What cargo can't do for Zetes.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 110)]
+struct Xtask {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what the tests need, check everything, run everything. What CI runs.
+    Test,
+    /// What compilers don't see: floors, lints, names, the map in ARCHITECTURE.md.
+    Tidy {
+        /// The workspace to look at.
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+    },
+    /// Measure the release executable end to end, beside the bare disk.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let result = match Xtask::parse().command {
+        Command::Test => test::run(&root()),
+        Command::Tidy { root: other } => tidy::run(&other.unwrap_or_else(root)),
+        Command::Bench(bench) => bench.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace that this xtask was built from.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// `cargo metadata` of a workspace, without its dependencies.
+fn metadata(root: &Path) -> anyhow::Result<serde_json::Value> {
+    let mut command = std::process::Command::new(env!("CARGO"));
+    let output = command.args(["metadata", "--no-deps", "--format-version=1"]).current_dir(root).output()?;
+    anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
+    serde_json::from_slice(&output.stdout).context("cargo metadata")
+}

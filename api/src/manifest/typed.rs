@@ -107,13 +107,13 @@ impl<'s> Walk<'s> {
             let known = properties.and_then(|properties| properties.get(name));
             match (known, additional) {
                 (Some(_), _) if member.is_null() => {}
-                (Some(schema), _) => {
-                    drop(checked.insert(name.clone(), self.value(schema, member, &path, depth + 1)))
+                (Some(schema), _) | (None, Some(schema)) => {
+                    let member = self.value(schema, member, &path, depth + 1);
+                    checked.insert(name.clone(), member);
                 }
-                (None, Some(schema)) => {
-                    drop(checked.insert(name.clone(), self.value(schema, member, &path, depth + 1)))
+                (None, None) if properties.is_none() => {
+                    checked.insert(name.clone(), member.clone());
                 }
-                (None, None) if properties.is_none() => drop(checked.insert(name.clone(), member.clone())),
                 (None, None) => self.findings.push(unknown(name, properties, path)),
             }
         }

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn an_identity_is_found_within_the_window_and_forgotten_after_it() {
-        let mut duplicates = Duplicates::new(Duration::from_secs(60));
+        let mut duplicates = Duplicates::new(Duration::from_mins(1));
         duplicates.insert(Identity(1, 1), 7, at(0));
         assert_eq!(duplicates.find(Identity(1, 1), at(59)), Some(7));
         assert_eq!(duplicates.find(Identity(1, 2), at(59)), None);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn forgetting_an_old_step_keeps_the_same_identity_seen_anew() {
-        let mut duplicates = Duplicates::new(Duration::from_secs(60));
+        let mut duplicates = Duplicates::new(Duration::from_mins(1));
         duplicates.insert(Identity(1, 1), 1, at(0));
         duplicates.insert(Identity(1, 1), 2, at(61));
         duplicates.forget(at(70));

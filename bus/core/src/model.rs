@@ -191,11 +191,11 @@ impl Default for Retention {
     /// 168 h, 50 GB, no count, refuse when full, duplicates for 5 minutes.
     fn default() -> Self {
         Self {
-            max_age: Some(Duration::from_secs(168 * 3600)),
+            max_age: Some(Duration::from_hours(168)),
             max_bytes: Some(50_000_000_000),
             max_events: None,
             discard_old: false,
-            duplicate_window: Duration::from_secs(300),
+            duplicate_window: Duration::from_mins(5),
         }
     }
 }

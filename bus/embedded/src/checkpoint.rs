@@ -77,7 +77,7 @@ impl Checkpoint {
                 position,
                 interests: consumer.interests,
                 subscriber: 0,
-                ack_deadline: Duration::from_secs(60),
+                ack_deadline: Duration::from_mins(1),
                 max_in_flight: 0,
             };
             tables.readers.insert(consumer.name, reader);

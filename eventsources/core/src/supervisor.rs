@@ -16,9 +16,9 @@ use crate::{Context, Error, Factory};
 /// First pause before a restart; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// No pause is longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Who has run so long is healthy, and the pauses begin anew.
-const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 
 /// How one part of an object is.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -87,12 +87,16 @@ impl Path {
         let steps = self.steps.as_ref()?;
         let mut current = json;
         let mut lines = false;
-        for step in steps {
+        for (at, step) in steps.iter().enumerate() {
             if matches!(step, Step::Lines) {
                 lines = true;
                 continue;
             }
-            current = step.apply(&current, lines)?.into_raw();
+            current = match step.apply(&current, lines) {
+                Some(found) => found.into_raw(),
+                None if step.may_miss(&current, lines, steps.get(at + 1)) => Cow::Borrowed(""),
+                None => return None,
+            };
             lines = false;
         }
         Value::first_of(current)
@@ -108,6 +112,16 @@ fn part<'j>(text: &Cow<'j, str>, span: scan::Span) -> Value<'j> {
 }
 
 impl Step {
+    fn builds(&self) -> bool {
+        matches!(self, Self::Modify(_) | Self::Multi { .. } | Self::Literal(_))
+    }
+
+    /// Whether the next step goes on although this one found nothing: those that build something do, from nothing.
+    fn may_miss(&self, json: &str, lines: bool, next: Option<&Self>) -> bool {
+        let looked = lines || scan::members(json).is_some() || scan::elements(json).is_some();
+        next.is_some_and(Self::builds) && (looked || self.builds()) && !matches!(self, Self::Each(_))
+    }
+
     fn apply<'j>(&self, json: &Cow<'j, str>, lines: bool) -> Option<Value<'j>> {
         match self {
             Self::Key(key) => key.find(json, lines),
@@ -194,10 +208,11 @@ fn parse(text: &str, depth: usize) -> Option<Vec<Step>> {
         };
         // What follows a literal text is not looked at.
         let after = if matches!(&step, Step::Literal(text) if text.starts_with('"')) { "" } else { after };
+        fresh = step.builds();
         steps.push(step);
         match after.chars().next() {
             None => return Some(steps),
-            Some('.') => fresh = false,
+            Some('.') => {}
             Some('|') => fresh = true,
             Some(_) => return None,
         }

@@ -67,7 +67,7 @@ pub fn delete(json: &str, path: &str) -> Result<String, SetError> {
 #[derive(Clone, Debug)]
 struct Component {
     name: String,
-    /// `:name`: a key even if it looks like an index.
+    /// `:name`: a key even if it looks like an index. In an array it still finds an element that is there.
     forced: bool,
 }
 
@@ -75,7 +75,12 @@ impl Component {
     fn index(&self) -> Option<usize> {
         // A component without a character counts as element 0, as in the reference.
         let digits = self.name.bytes().all(|byte| byte.is_ascii_digit());
-        if digits && !self.forced { format!("0{}", self.name).parse().ok() } else { None }
+        if digits { format!("0{}", self.name).parse().ok() } else { None }
+    }
+
+    /// The index, if this makes a new container an array.
+    fn new_index(&self) -> Option<usize> {
+        if self.forced { None } else { self.index() }
     }
 
     fn appends(&self) -> bool {
@@ -98,11 +103,11 @@ fn change(json: &str, path: &str, raw: Option<&str>) -> Result<String, SetError>
             Some(raw) => built(&components, raw, true)?,
         });
     }
-    let changed = changed(document, &components, raw)?;
-    Ok(changed.map_or_else(
-        || json.to_owned(),
-        |changed| format!("{}{changed}", json.get(..start).unwrap_or_default()),
-    ))
+    Ok(match changed(document, &components, raw)? {
+        None => json.to_owned(),
+        Some(Changed::Grown(grown)) => grown,
+        Some(Changed::Within(changed)) => format!("{}{changed}", json.get(..start).unwrap_or_default()),
+    })
 }
 
 /// `None`: the path has wildcards, queries or modifiers.
@@ -130,21 +135,40 @@ fn components(path: &str) -> Result<Option<Vec<Component>>, SetError> {
     if components.len() > MAX_COMPONENTS { Err(SetError::TooFar) } else { Ok(Some(components)) }
 }
 
-/// A new value with everything around it that the path needs.
-fn built(components: &[Component], raw: &str, root: bool) -> Result<String, SetError> {
+/// A new value with everything around it that the path needs. Where it stands for a value that is there (`replaces`), or
+/// for the whole document, `-1` is a key.
+fn built(components: &[Component], raw: &str, replaces: bool) -> Result<String, SetError> {
     let Some((first, rest)) = components.split_first() else { return Ok(raw.to_owned()) };
     let inner = built(rest, raw, false)?;
-    match first.index() {
+    match first.new_index() {
         Some(index) if index > MAX_GAP => Err(SetError::TooFar),
         Some(index) => Ok(format!("[{}{inner}]", "null,".repeat(index))),
-        None if first.appends() && !root => Ok(format!("[{inner}]")),
+        None if first.appends() && !replaces => Ok(format!("[{inner}]")),
         None => Ok(format!("{{{}:{inner}}}", quote(&first.name))),
     }
 }
 
-/// The text with the place changed, everything behind the container included; `None` when there is nothing to remove.
-fn changed(json: &str, components: &[Component], raw: Option<&str>) -> Result<Option<String>, SetError> {
-    let Some((first, rest)) = components.split_first() else { return Ok(raw.map(str::to_owned)) };
+/// The text of a container after a change.
+enum Changed {
+    /// One place in it differs; what stands behind the container is still there.
+    Within(String),
+    /// It got a new last member or element, and ends with its bracket: blanks around a whole document go.
+    Grown(String),
+}
+
+impl Changed {
+    fn into_text(self) -> String {
+        match self {
+            Self::Within(text) | Self::Grown(text) => text,
+        }
+    }
+}
+
+/// `None` when there is nothing to remove.
+fn changed(json: &str, components: &[Component], raw: Option<&str>) -> Result<Option<Changed>, SetError> {
+    let Some((first, rest)) = components.split_first() else {
+        return Ok(raw.map(|raw| Changed::Within(raw.to_owned())));
+    };
     if json.starts_with('[') { in_array(json, first, rest, raw) } else { in_object(json, first, rest, raw) }
 }
 
@@ -153,7 +177,7 @@ fn in_object(
     first: &Component,
     rest: &[Component],
     raw: Option<&str>,
-) -> Result<Option<String>, SetError> {
+) -> Result<Option<Changed>, SetError> {
     let members: Vec<_> = scan::members(json).into_iter().flatten().collect();
     let found = members.iter().position(|(key, _)| unquote(key.of(json)) == first.name.as_str());
     match (found, raw) {
@@ -161,12 +185,12 @@ fn in_object(
         (None, Some(raw)) => {
             let value = built(rest, raw, false)?;
             let member = format!("{}:{value}", quote(&first.name));
-            Ok(Some(inserted(json, members.last().map(|(_, value)| value.end), &member)))
+            Ok(Some(appended(json, members.is_empty(), &member)))
         }
         (Some(at), None) if rest.is_empty() => {
             let spans: Vec<_> =
                 members.iter().map(|(key, value)| scan::Span { start: key.start, end: value.end }).collect();
-            Ok(Some(removed(json, &spans, at)))
+            Ok(Some(removed(json, &spans, at, 1)))
         }
         (Some(at), _) => members.get(at).map_or(Ok(None), |(_, value)| replaced(json, *value, rest, raw)),
     }
@@ -177,53 +201,57 @@ fn in_array(
     first: &Component,
     rest: &[Component],
     raw: Option<&str>,
-) -> Result<Option<String>, SetError> {
+) -> Result<Option<Changed>, SetError> {
     let elements: Vec<_> = scan::elements(json).into_iter().flatten().collect();
-    let last = elements.last().map(|element| element.end);
     let index = match (first.index(), raw) {
         (Some(index), _) => index,
-        (None, Some(_)) if first.appends() => elements.len(),
-        (None, None) if first.appends() && rest.is_empty() && !elements.is_empty() => elements.len() - 1,
+        (None, Some(raw)) if first.appends() => {
+            return Ok(Some(appended(json, elements.is_empty(), &built(rest, raw, false)?)));
+        }
+        (None, None) if first.appends() && !elements.is_empty() => elements.len() - 1,
         (None, None) => return Ok(None),
         (None, Some(_)) => return Err(SetError::NotAnIndex),
     };
     match (elements.get(index), raw) {
-        (Some(_), None) if rest.is_empty() => Ok(Some(removed(json, &elements, index))),
+        (Some(element), None) if rest.is_empty() => Ok(Some(removed(json, &elements, index, element.start))),
         (Some(element), _) => replaced(json, *element, rest, raw),
         (None, None) => Ok(None),
+        (None, Some(_)) if first.forced => Err(SetError::NotAnIndex),
         (None, Some(raw)) => {
             let gap = index - elements.len();
             if gap > MAX_GAP {
                 return Err(SetError::TooFar);
             }
-            let value = format!("{}{}", "null,".repeat(gap), built(rest, raw, false)?);
-            Ok(Some(inserted(json, last, &value)))
+            let value = built(rest, raw, false)?;
+            let there = elements.iter().map(|element| element.of(json));
+            let all: Vec<_> =
+                there.chain(std::iter::repeat_n("null", gap)).chain(std::iter::once(value.as_str())).collect();
+            Ok(Some(Changed::Grown(format!("[{}]", all.join(",")))))
         }
     }
 }
 
-/// A new last member or element.
-fn inserted(json: &str, behind: Option<usize>, text: &str) -> String {
-    let (at, comma) = behind.map_or((1, ""), |end| (end, ","));
-    let (before, after) = json.split_at_checked(at).unwrap_or((json, ""));
-    if behind.is_none() {
-        // An empty container may hold blanks, which go.
-        return format!("{before}{text}{}", after.trim_start());
-    }
-    format!("{before}{comma}{text}{after}")
+/// A new last member or element; blanks before the closing bracket stay before it.
+fn appended(json: &str, empty: bool, text: &str) -> Changed {
+    let container = scan::value_at(json, 0).map_or(json, |span| span.of(json));
+    let open = container.strip_suffix(['}', ']']).unwrap_or(container);
+    let comma = if empty { "" } else { "," };
+    let close = if json.starts_with('[') { ']' } else { '}' };
+    Changed::Grown(format!("{open}{comma}{text}{close}"))
 }
 
-/// Without one member or element, and the comma that belonged to it.
-fn removed(json: &str, spans: &[scan::Span], at: usize) -> String {
-    let (Some(span), before) = (spans.get(at), at.checked_sub(1).and_then(|at| spans.get(at))) else {
-        return json.to_owned();
-    };
+/// Without one member or element, and the comma before it. The first goes with the comma behind it; `first` is where
+/// that cut begins.
+fn removed(json: &str, spans: &[scan::Span], at: usize, first: usize) -> Changed {
+    let comma = |from: usize| scan::skip_blanks(json, from);
+    let before = at.checked_sub(1).and_then(|at| spans.get(at));
+    let end = spans.get(at).map_or(json.len(), |span| span.end);
     let (start, end) = match (before, spans.get(at + 1)) {
-        (Some(before), _) => (before.end, span.end),
-        (None, Some(next)) => (span.start, next.start),
-        (None, None) => (span.start, span.end),
+        (Some(before), _) => (comma(before.end), end),
+        (None, Some(_)) => (first, comma(end) + 1),
+        (None, None) => (first, end),
     };
-    format!("{}{}", json.get(..start).unwrap_or_default(), json.get(end..).unwrap_or_default())
+    Changed::Within(format!("{}{}", json.get(..start).unwrap_or_default(), json.get(end..).unwrap_or_default()))
 }
 
 fn replaced(
@@ -231,19 +259,19 @@ fn replaced(
     span: scan::Span,
     rest: &[Component],
     raw: Option<&str>,
-) -> Result<Option<String>, SetError> {
+) -> Result<Option<Changed>, SetError> {
     let inner = span.of(json);
     let value = match raw {
-        Some(raw) if !rest.is_empty() && !inner.starts_with(['{', '[']) => Some(built(rest, raw, false)?),
+        Some(raw) if !rest.is_empty() && !inner.starts_with(['{', '[']) => Some(built(rest, raw, true)?),
         None if !inner.starts_with(['{', '[']) => None,
-        _ => changed(inner, rest, raw)?,
+        _ => changed(inner, rest, raw)?.map(Changed::into_text),
     };
     Ok(value.map(|value| {
-        format!(
+        Changed::Within(format!(
             "{}{value}{}",
             json.get(..span.start).unwrap_or_default(),
             json.get(span.end..).unwrap_or_default()
-        )
+        ))
     }))
 }
 

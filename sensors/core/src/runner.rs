@@ -132,7 +132,7 @@ impl Runner {
             match self.woken(stop).await? {
                 Woken::Inputs(inputs) => self.step(inputs).await?,
                 Woken::StillAtWork => {
-                    self.deliveries.progress(&self.tickets.values().cloned().collect::<Vec<_>>())
+                    self.deliveries.progress(&self.tickets.values().cloned().collect::<Vec<_>>());
                 }
                 Woken::Stop => break,
             }
@@ -254,7 +254,7 @@ impl Runner {
                     changes.push(Change::Put { key, value: value.into(), expected: None });
                 }
                 Effect::Forget { key } => {
-                    changes.push(Change::Delete { key: StateKey::new(bucket(&self.consumer), key) })
+                    changes.push(Change::Delete { key: StateKey::new(bucket(&self.consumer), key) });
                 }
                 Effect::DeadLetter { round, attempts, reason, error } => {
                     changes.extend(self.dead_letter(&round, attempts, reason, &error));

@@ -26,7 +26,7 @@ const START_FROM_ANNOTATION: &str = "zetes.dev/start-from";
 /// Behaviours of the reference, separated by commas.
 const COMPAT_ANNOTATION: &str = "zetes.dev/compat";
 /// A delivery whose runner has not been heard of for so long is handed out again.
-pub(crate) const ACK_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const ACK_DEADLINE: Duration = Duration::from_mins(1);
 
 /// What all Sensors of a process share. Cheap to clone.
 #[derive(Clone)]

@@ -246,12 +246,9 @@ impl<'a> Parser<'a> {
     }
 
     fn name(&self, name: &str, at: Range<usize>) -> Result<Expression, ConditionsError> {
-        match self.known.iter().find(|known| known.as_str() == name) {
-            Some(known) => Ok(Expression::Name(known.clone())),
-            None => {
-                let known = self.known.to_vec();
-                Err(ConditionsError::UnknownDependency { name: name.to_owned(), known, at })
-            }
+        if let Some(known) = self.known.iter().find(|known| known.as_str() == name) { Ok(Expression::Name(known.clone())) } else {
+            let known = self.known.to_vec();
+            Err(ConditionsError::UnknownDependency { name: name.to_owned(), known, at })
         }
     }
 

@@ -182,11 +182,11 @@ fn throughput(webhook: SocketAddr, arrivals: &Receiver<Instant>, how_long: Durat
     }
     let posting = begin.elapsed();
     for call in 0..posted {
-        let waited = arrivals.recv_timeout(Duration::from_secs(60));
+        let waited = arrivals.recv_timeout(Duration::from_mins(1));
         waited.with_context(|| format!("{call} of {posted} posts led to an HTTP call, and no further one in 60 s"))?;
     }
     let all = begin.elapsed();
-    Ok((f64::from(posted) / posting.as_secs_f64(), f64::from(posted) / all.as_secs_f64(), (all - posting).as_secs_f64()))
+    Ok((f64::from(posted) / posting.as_secs_f64(), f64::from(posted) / all.as_secs_f64(), all.saturating_sub(posting).as_secs_f64()))
 }
 
 fn post_for(webhook: SocketAddr, begin: Instant, how_long: Duration) -> Result<u32> {

@@ -10,7 +10,6 @@ mod tls;
 pub use front::{Front, FrontError};
 pub use headers::canonical_headers;
 pub use reply::Refusal;
-pub(crate) use reply::Reply;
 pub use route::{RouteKey, RouteSpec};
 pub use serve::{HttpSource, Request};
 pub use tls::ServerTls;

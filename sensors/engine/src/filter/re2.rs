@@ -103,12 +103,9 @@ impl Translator<'_> {
             }
             '[' => self.class(start),
             '*' | '+' | '?' => self.repetition(character.encode_utf8(&mut [0; 4]), start),
-            '{' => match self.counted(start)? {
-                Some(repetition) => self.repetition(&repetition, start),
-                None => {
-                    self.literal('{');
-                    Ok(())
-                }
+            '{' => if let Some(repetition) = self.counted(start)? { self.repetition(&repetition, start) } else {
+                self.literal('{');
+                Ok(())
             },
             '\\' => self.escape(start),
             '.' | '^' | '$' => {
@@ -412,15 +409,12 @@ impl Translator<'_> {
     /// `\pL`, `\p{Greek}`, `\p{^Greek}`.
     fn property(&mut self, letter: char, start: usize) -> Result<Item, Re2Error> {
         let rest = self.rest();
-        let (name, length) = match rest.strip_prefix('{') {
-            Some(inside) => {
-                let (name, _) = inside.split_once('}').ok_or_else(|| wrong("missing closing `}`", start))?;
-                (name.to_owned(), name.len() + 2)
-            }
-            None => {
-                let letter = rest.chars().next().ok_or_else(|| wrong("a class name is missing", start))?;
-                (letter.to_string(), letter.len_utf8())
-            }
+        let (name, length) = if let Some(inside) = rest.strip_prefix('{') {
+            let (name, _) = inside.split_once('}').ok_or_else(|| wrong("missing closing `}`", start))?;
+            (name.to_owned(), name.len() + 2)
+        } else {
+            let letter = rest.chars().next().ok_or_else(|| wrong("a class name is missing", start))?;
+            (letter.to_string(), letter.len_utf8())
         };
         self.position += length;
         let (name, inverted) = match name.strip_prefix('^') {

@@ -30,10 +30,10 @@ impl Machine {
         for (key, value) in stored {
             match stored::piece_name(&key) {
                 PieceName::Waiting(dependency) => {
-                    machine.read_waiting(now, key, &value, dependency, &mut effects)
+                    machine.read_waiting(now, key, &value, dependency, &mut effects);
                 }
                 PieceName::Round(round) => {
-                    rounds.extend(machine.read_round(now, key, &value, &round, &mut effects))
+                    rounds.extend(machine.read_round(now, key, &value, &round, &mut effects));
                 }
                 PieceName::Unknown => machine.forget_piece(now, key, None, None, &mut effects),
             }

@@ -209,7 +209,7 @@ async fn beginning(mut answer: reqwest::Response) -> String {
 }
 
 /// The time limit when nothing else is said.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests;

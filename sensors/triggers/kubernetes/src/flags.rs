@@ -59,7 +59,7 @@ impl Flags {
                     value
                         .parse()
                         .map_err(|_| format!("expected a number after `{flag}`, found `{value}`"))?,
-                )
+                );
             }
             _ => {
                 return Err(format!(

@@ -1,0 +1,50 @@
+//! `cargo xtask test`: everything, in the order in which mistakes are cheapest to find.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::tidy;
+use crate::tools::Tools;
+
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let metadata = crate::metadata(root)?;
+    let target = metadata.get("target_directory").and_then(|target| target.as_str()).map(PathBuf::from).context("cargo metadata has no target_directory")?;
+    let tools = step("tools", || Tools::install(&target))?;
+    step("format", || cargo(root, &["fmt", "--all", "--check"]))?;
+    step("tidy", || tidy::run(root))?;
+    step("deny", || finish(tools.cargo("deny").args(["check", "bans", "licenses", "sources"]).current_dir(root), "cargo deny check bans licenses sources"))?;
+    step("clippy", || cargo(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    step("build", || cargo(root, &["build", "--quiet", "--workspace", "--all-targets"]))?;
+    step("tests", || {
+        let mut nextest = tools.cargo("nextest");
+        nextest.args(["run", "--workspace", "--profile", "ci"]).env("INSTA_UPDATE", "no").current_dir(root);
+        finish(&mut nextest, "cargo nextest run --workspace --profile ci")
+    })?;
+    if !root.join("../shared/vectors").is_dir() {
+        eprintln!("skipped: the rows of ../shared/vectors and the manifests of ../shared/compat, which are not there");
+    }
+    Ok(())
+}
+
+/// Runs one step and says how long it took.
+#[expect(clippy::disallowed_methods, reason = "how long a step took, for people")]
+fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    eprintln!("==> {name}");
+    let begin = Instant::now();
+    let done = work()?;
+    eprintln!("    {name}: {:.1} s", begin.elapsed().as_secs_f64());
+    Ok(done)
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
+    finish(Command::new(env!("CARGO")).args(arguments).current_dir(root), &format!("cargo {}", arguments.join(" ")))
+}
+
+fn finish(command: &mut Command, alone: &str) -> Result<()> {
+    let status = command.status().with_context(|| alone.to_owned())?;
+    ensure!(status.success(), "failed; to run it alone: {alone}");
+    Ok(())
+}

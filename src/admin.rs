@@ -48,7 +48,8 @@ async fn ready(State(observed): State<Arc<Observed>>, Query(query): Query<ReadyQ
     let parts = observed.parts();
     let failing: Vec<_> = parts.iter().filter(|part| !part.ready).collect();
     let shown: Vec<_> = if query.verbose.is_some() { parts.iter().collect() } else { failing.clone() };
-    let mut text: String = shown.iter().map(|part| format!("{part}\n")).collect();
+    let mut text =
+        shown.iter().map(ToString::to_string).fold(String::new(), |text, line| text + &line + "\n");
     text.push_str(if failing.is_empty() { "ok\n" } else { "not ready\n" });
     let code = if failing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, text).into_response()

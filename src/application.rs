@@ -303,8 +303,10 @@ impl Application {
     /// The bus can't be used.
     pub(crate) async fn reload(&mut self, loaded: Loaded, secrets: SecretsBuilder) -> anyhow::Result<()> {
         self.secrets.replace(&loaded.secrets(secrets)?);
-        self.observed.count_generation(if loaded.errors() == 0 { "accepted" } else { "refused" });
-        self.apply(loaded).await
+        let state = if loaded.errors() == 0 { "accepted" } else { "refused" };
+        self.apply(loaded).await?;
+        self.observed.count_generation(state);
+        Ok(())
     }
 
     async fn apply(&mut self, loaded: Loaded) -> anyhow::Result<()> {

@@ -175,13 +175,14 @@ impl Explanation {
             event.sequence,
         );
         for ((sensor, trigger), decisions) in self.by_trigger() {
-            text.push_str(&format!("  sensor/{}/{sensor} trigger `{trigger}`\n", event.namespace));
+            text =
+                text + "  sensor/" + event.namespace.as_str() + "/" + sensor + " trigger `" + trigger + "`\n";
             for decision in decisions {
-                text.push_str(&format!("    {}\n", sentence(decision)));
+                text = text + "    " + &sentence(decision) + "\n";
             }
         }
         for consumer in &self.undecided {
-            text.push_str(&format!("  {consumer}: has not finished with this event yet\n"));
+            text = text + "  " + consumer + ": has not finished with this event yet\n";
         }
         if self.decisions.is_empty() && self.undecided.is_empty() {
             text.push_str("  no trigger of any Sensor listens to this event\n");

@@ -95,7 +95,7 @@ fn say(heading: &str, line: &str) {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("   {line}\n")).collect()
+    text.lines().fold(String::new(), |text, line| text + "   " + line + "\n")
 }
 
 /// Everything the demo needs, running.

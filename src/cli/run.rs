@@ -139,7 +139,7 @@ impl Run {
                 !event.kind.is_access() && event.paths.iter().any(|path| load::is_manifest(path))
             }) {
                 // A full channel holds a message already: that one reads this change, too.
-                drop(sender.try_send(()));
+                let _noted = sender.try_send(());
             }
         })?;
         for folder in folders {

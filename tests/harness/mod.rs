@@ -28,10 +28,8 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
             pause().await;
         }
     };
-    match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(found) => found,
-        Err(_) => panic!("waited {} s for: {what}", PATIENCE.as_secs()),
-    }
+    let found = tokio::time::timeout(PATIENCE, waiting).await;
+    found.unwrap_or_else(|_| panic!("waited {} s for: {what}", PATIENCE.as_secs()))
 }
 
 /// A moment between two looks at a condition.
@@ -48,4 +46,12 @@ pub(crate) fn client() -> reqwest::Client {
         .timeout(PATIENCE)
         .build()
         .expect("a client without special settings")
+}
+
+/// A task that ends with its handle.
+#[expect(clippy::disallowed_methods, reason = "the handle is kept, and ends the task when it is dropped")]
+pub(crate) fn spawn<F: Future<Output: Send + 'static> + Send + 'static>(
+    future: F,
+) -> tokio_util::task::AbortOnDropHandle<F::Output> {
+    tokio_util::task::AbortOnDropHandle::new(tokio::spawn(future))
 }

@@ -41,9 +41,9 @@ impl Target {
         let address = listener.local_addr().expect("a bound listener has an address");
         let state = Arc::new(Noted::default());
         let router = axum::Router::new().fallback(note).with_state(state.clone());
-        let serving = AbortOnDropHandle::new(tokio::task::spawn(async move {
+        let serving = super::spawn(async move {
             axum::serve(listener, router).await.expect("the target serves until it is dropped");
-        }));
+        });
         Self { address, state, _serving: Arc::new(serving) }
     }
 

@@ -27,7 +27,6 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Zetes {
     folder: TempDir,
     child: Option<Child>,
-    arguments: Vec<String>,
 }
 
 /// How a process ended, and what it wrote.
@@ -41,16 +40,11 @@ impl Zetes {
     pub(crate) fn with(manifests: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("manifests")).expect("the folder is new");
-        let zetes = Self { folder, child: None, arguments: Vec::new() };
+        let zetes = Self { folder, child: None };
         for (name, text) in manifests {
             zetes.write(name, text);
         }
         zetes
-    }
-
-    pub(crate) fn argument(mut self, argument: &str) -> Self {
-        self.arguments.push(argument.to_owned());
-        self
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
@@ -85,7 +79,7 @@ impl Zetes {
         ]);
         // A file and not a pipe: a pipe that nobody reads stops the process when it is full.
         let log = std::fs::File::create(self.log()).expect("the folder can be written to");
-        command.args(&self.arguments).stderr(log).stdout(Stdio::null());
+        command.stderr(log).stdout(Stdio::null());
         self.child = Some(command.spawn().expect("the executable starts"));
     }
 

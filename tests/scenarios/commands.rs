@@ -60,7 +60,7 @@ async fn three_mistakes_in_two_documents_are_all_told_with_place_and_hint() {
         "did you mean `build`?",
         "bad.yaml:16:26",
         "spec.triggers[0].rateLimit.requestsPerUnit",
-        "bad.yaml:25:17",
+        "bad.yaml:25:18",
         "eventsource/default/ci: spec.calendar.done.schedule",
     ] {
         assert!(told.contains(expected), "missing `{expected}` in:\n{told}");

@@ -102,11 +102,8 @@ async fn an_edit_is_picked_up_and_keeps_the_waiting_event() {
     let id = post(port, "/a", r#"{"n": 1}"#).await;
     is_waiting(&zetes, &id).await;
     zetes.write("manifest.yaml", &join(port, &second.url("/call")));
-    eventually("the new action", || async {
-        let told = zetes.admin("/api/v1/status").await.text().await.ok()?;
-        told.contains(&second.url("/call"))
-            .then_some(())
-            .or(Some(()).filter(|()| told.contains("\"generation\":2")))
+    eventually("the edit to be taken over", || async {
+        (zetes.metric("zetes_config_generation_total", &["accepted"]).await >= 1.0).then_some(())
     })
     .await;
     post(port, "/b", r#"{"n": 2}"#).await;
@@ -125,7 +122,7 @@ async fn an_invalid_edit_leaves_the_last_valid_version_running() {
         &manifest(port, &target.url("/call")).replace("method: POST\n", "method: POSSST\n"),
     );
     eventually("the mistake to be told", || async {
-        (zetes.metric("zetes_config_generation", &["refused"]).await >= 1.0).then_some(())
+        (zetes.metric("zetes_config_generation_total", &["refused"]).await >= 1.0).then_some(())
     })
     .await;
     post(port, "/post", r#"{"number": 1}"#).await;
@@ -152,7 +149,7 @@ async fn the_admin_port_tells_health_and_the_reference_s_metrics() {
     assert_eq!(zetes.admin("/healthz").await.status(), 200);
     assert!(zetes.admin("/readyz?verbose").await.text().await.unwrap().contains("hooks"));
     let labels = ["sensor_name=\"caller\"", "trigger_name=\"call\"", "namespace=\"default\""];
-    assert_eq!(zetes.metric("argo_events_action_triggered_total", &labels).await as u64, 0);
+    assert!(zetes.metric("argo_events_action_triggered_total", &labels).await < 0.5);
     assert!(
         zetes.admin("/metrics").await.text().await.unwrap().contains("argo_events_action_triggered_total{"),
         "zero from the start"

@@ -13,10 +13,10 @@ async fn post(port: u16, count: u64) {
         posters.spawn(async move {
             let client = client();
             for number in (poster..count).step_by(16) {
-                let post = client
+                let request = client
                     .post(format!("http://127.0.0.1:{port}/post"))
                     .body(format!(r#"{{"number": {number}}}"#));
-                assert_eq!(post.send().await.unwrap().status(), 200);
+                assert_eq!(request.send().await.unwrap().status(), 200);
             }
         });
     }

@@ -46,7 +46,13 @@ impl Room {
 impl House {
     pub(crate) fn read(root: &Path, metadata: &Value) -> Self {
         let packages = metadata.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
-        Self(packages.iter().filter_map(|package| room(root, package)).map(|room| (room.name.clone(), room)).collect())
+        Self(
+            packages
+                .iter()
+                .filter_map(|package| room(root, package))
+                .map(|room| (room.name.clone(), room))
+                .collect(),
+        )
     }
 
     /// Rooms of ours that this one uses, and those that they use, and so on.
@@ -68,8 +74,19 @@ impl House {
 fn room(root: &Path, package: &Value) -> Option<Room> {
     let manifest = PathBuf::from(package.get("manifest_path")?.as_str()?);
     let root = root.canonicalize().ok()?;
-    let folder = manifest.parent()?.canonicalize().ok()?.strip_prefix(&root).ok()?.to_string_lossy().replace('\\', "/");
-    let uses = package.get("dependencies")?.as_array()?.iter().filter(|one| one.get("kind").is_none_or(Value::is_null));
+    let folder = manifest
+        .parent()?
+        .canonicalize()
+        .ok()?
+        .strip_prefix(&root)
+        .ok()?
+        .to_string_lossy()
+        .replace('\\', "/");
+    let uses = package
+        .get("dependencies")?
+        .as_array()?
+        .iter()
+        .filter(|one| one.get("kind").is_none_or(Value::is_null));
     let uses = uses.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
     Some(Room { name: package.get("name")?.as_str()?.to_owned(), folder, uses })
 }

@@ -59,6 +59,10 @@ fn root() -> PathBuf {
 fn metadata(root: &Path) -> anyhow::Result<serde_json::Value> {
     let mut command = std::process::Command::new(env!("CARGO"));
     let output = command.args(["metadata", "--no-deps", "--format-version=1"]).current_dir(root).output()?;
-    anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
+    anyhow::ensure!(
+        output.status.success(),
+        "cargo metadata: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     serde_json::from_slice(&output.stdout).context("cargo metadata")
 }

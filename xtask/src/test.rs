@@ -11,12 +11,23 @@ use crate::tools::Tools;
 
 pub(crate) fn run(root: &Path) -> Result<()> {
     let metadata = crate::metadata(root)?;
-    let target = metadata.get("target_directory").and_then(|target| target.as_str()).map(PathBuf::from).context("cargo metadata has no target_directory")?;
+    let target = metadata
+        .get("target_directory")
+        .and_then(|target| target.as_str())
+        .map(PathBuf::from)
+        .context("cargo metadata has no target_directory")?;
     let tools = step("tools", || Tools::install(&target))?;
     step("format", || cargo(root, &["fmt", "--all", "--check"]))?;
     step("tidy", || tidy::run(root))?;
-    step("deny", || finish(tools.cargo("deny").args(["check", "bans", "licenses", "sources"]).current_dir(root), "cargo deny check bans licenses sources"))?;
-    step("clippy", || cargo(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    step("deny", || {
+        finish(
+            tools.cargo("deny").args(["check", "bans", "licenses", "sources"]).current_dir(root),
+            "cargo deny check bans licenses sources",
+        )
+    })?;
+    step("clippy", || {
+        cargo(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    })?;
     step("build", || cargo(root, &["build", "--quiet", "--workspace", "--all-targets"]))?;
     step("tests", || {
         let mut nextest = tools.cargo("nextest");
@@ -24,7 +35,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         finish(&mut nextest, "cargo nextest run --workspace --profile ci")
     })?;
     if !root.join("../shared/vectors").is_dir() {
-        eprintln!("skipped: the rows of ../shared/vectors and the manifests of ../shared/compat, which are not there");
+        eprintln!(
+            "skipped: the rows of ../shared/vectors and the manifests of ../shared/compat, which are not there"
+        );
     }
     Ok(())
 }
@@ -40,7 +53,10 @@ fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
-    finish(Command::new(env!("CARGO")).args(arguments).current_dir(root), &format!("cargo {}", arguments.join(" ")))
+    finish(
+        Command::new(env!("CARGO")).args(arguments).current_dir(root),
+        &format!("cargo {}", arguments.join(" ")),
+    )
 }
 
 fn finish(command: &mut Command, alone: &str) -> Result<()> {

@@ -9,8 +9,20 @@ use anyhow::{Context as _, Result, bail};
 use crate::house::House;
 
 /// Runtimes and clients that the lower rooms must not have (invariant 1).
-const OUTSIDE_WORLD: [&str; 12] =
-    ["tokio", "axum", "hyper", "reqwest", "hyper-util", "tokio-util", "kube", "rdkafka", "async-nats", "aws-sdk-s3", "notify", "redb"];
+const OUTSIDE_WORLD: [&str; 12] = [
+    "tokio",
+    "axum",
+    "hyper",
+    "reqwest",
+    "hyper-util",
+    "tokio-util",
+    "kube",
+    "rdkafka",
+    "async-nats",
+    "aws-sdk-s3",
+    "notify",
+    "redb",
+];
 /// One TLS provider, and no OpenSSL.
 const NOT_IN_THE_TREE: [&str; 3] = ["ring", "native-tls", "openssl-sys"];
 /// Names that say nothing.
@@ -21,7 +33,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let mut findings = floors(&house);
     findings.extend(invariants(&house));
     findings.extend(manifests(root, &house)?);
-    findings.extend(lock_file(root));
+    findings.extend(tree(root)?);
     findings.extend(files(root)?);
     findings.extend(map(root, &house));
     if findings.is_empty() {
@@ -38,17 +50,23 @@ fn floors(house: &House) -> Vec<String> {
     let mut findings = Vec::new();
     for room in house.0.values() {
         let Some(floor) = room.floor() else {
-            findings.push(format!("{}: the folder is on no floor, give it one in ARCHITECTURE.md and xtask/src/house.rs", room.manifest()));
+            findings.push(format!(
+                "{}: the folder is on no floor, give it one in ARCHITECTURE.md and xtask/src/house.rs",
+                room.manifest()
+            ));
             continue;
         };
         for used in room.uses.iter().filter_map(|name| house.0.get(name)) {
             let below = used.floor().is_some_and(|used| used < floor);
             let language = room.folder == "api" && used.is_under("languages");
             if !below && !language {
-                let where_it_is = used.floor().map_or_else(|| "no floor".to_owned(), |floor| format!("floor {floor}"));
+                let where_it_is =
+                    used.floor().map_or_else(|| "no floor".to_owned(), |floor| format!("floor {floor}"));
                 findings.push(format!(
                     "{}: `{}` on floor {floor} uses `{}` on {where_it_is}; a crate uses lower floors only",
-                    room.manifest(), room.name, used.name,
+                    room.manifest(),
+                    room.name,
+                    used.name,
                 ));
             }
         }
@@ -61,8 +79,18 @@ fn invariants(house: &House) -> Vec<String> {
     for room in house.0.values() {
         let used = house.all_used(room);
         if room.folder == "api" || room.is_under("languages") || room.folder == "sensors/engine" {
-            let outside = used.iter().flat_map(|room| &room.uses).chain(&room.uses).filter(|name| OUTSIDE_WORLD.contains(&name.as_str()));
-            findings.extend(outside.map(|name| format!("{}: `{}` reaches `{name}`; it has no runtime, no I/O and no client", room.manifest(), room.name)));
+            let outside = used
+                .iter()
+                .flat_map(|room| &room.uses)
+                .chain(&room.uses)
+                .filter(|name| OUTSIDE_WORLD.contains(&name.as_str()));
+            findings.extend(outside.map(|name| {
+                format!(
+                    "{}: `{}` reaches `{name}`; it has no runtime, no I/O and no client",
+                    room.manifest(),
+                    room.name
+                )
+            }));
         }
         let other = match room.folder.split('/').next() {
             Some("eventsources") => "sensors",
@@ -70,7 +98,14 @@ fn invariants(house: &House) -> Vec<String> {
             _ => continue,
         };
         let strangers = used.iter().filter(|one| one.is_under(other));
-        findings.extend(strangers.map(|one| format!("{}: `{}` knows `{}`; event sources and Sensors meet on the bus only", room.manifest(), room.name, one.name)));
+        findings.extend(strangers.map(|one| {
+            format!(
+                "{}: `{}` knows `{}`; event sources and Sensors meet on the bus only",
+                room.manifest(),
+                room.name,
+                one.name
+            )
+        }));
     }
     findings
 }
@@ -83,19 +118,29 @@ fn manifests(root: &Path, house: &House) -> Result<Vec<String>> {
         let text = std::fs::read_to_string(root.join(room.manifest())).with_context(|| room.manifest())?;
         let own = text.split_once("[package]").map_or(text.as_str(), |(_, own)| own);
         if !text.contains("[lints]\nworkspace = true") {
-            findings.push(format!("{}: does not inherit the lints; add `[lints]` with `workspace = true`", room.manifest()));
+            findings.push(format!(
+                "{}: does not inherit the lints; add `[lints]` with `workspace = true`",
+                room.manifest()
+            ));
         }
         for (number, line) in own.lines().enumerate() {
             let Some((name, rest)) = line.split_once([' ', '.']) else { continue };
             if rest.contains("workspace = true") {
                 used.insert(name.to_owned());
             } else if rest.contains("version = \"") && rest.starts_with("= {") {
-                findings.push(format!("{}:{}: `{name}` names a version; versions stand in the root", room.manifest(), number + 1));
+                findings.push(format!(
+                    "{}:{}: `{name}` names a version; versions stand in the root",
+                    room.manifest(),
+                    number + 1
+                ));
             }
         }
     }
     let text = std::fs::read_to_string(root.join("Cargo.toml"))?;
-    let table = text.split_once("[workspace.dependencies]").and_then(|(_, rest)| rest.split_once("\n[")).map_or("", |(table, _)| table);
+    let table = text
+        .split_once("[workspace.dependencies]")
+        .and_then(|(_, rest)| rest.split_once("\n["))
+        .map_or("", |(table, _)| table);
     for name in table.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name) {
         if !name.starts_with('#') && !used.contains(name) {
             findings.push(format!("Cargo.toml: dependency `{name}` is used by no crate; remove it"));
@@ -104,35 +149,58 @@ fn manifests(root: &Path, house: &House) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-fn lock_file(root: &Path) -> Vec<String> {
-    let lock = std::fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
-    let count = |name: &str| lock.matches(&format!("\nname = \"{name}\"\n")).count();
-    let mut findings: Vec<String> =
-        NOT_IN_THE_TREE.iter().filter(|name| count(name) > 0).map(|name| format!("Cargo.lock: `{name}` is in the tree; there is one TLS provider, aws-lc-rs")).collect();
-    if count("rustls") > 1 {
+/// What would be built, on any target. The lock file names more: what is optional and never asked for.
+fn tree(root: &Path) -> Result<Vec<String>> {
+    let arguments =
+        ["tree", "--workspace", "--target", "all", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}"];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let packages: BTreeSet<&str> = text.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    let has = |name: &str| packages.iter().filter(|package| package.split(' ').next() == Some(name)).count();
+    let mut findings: Vec<String> = NOT_IN_THE_TREE
+        .iter()
+        .filter(|name| has(name) > 0)
+        .map(|name| format!("Cargo.lock: `{name}` is in the tree; there is one TLS provider, aws-lc-rs"))
+        .collect();
+    if has("rustls") > 1 {
         findings.push("Cargo.lock: more than one `rustls`".to_owned());
     }
-    findings
+    Ok(findings)
 }
 
 fn tracked(root: &Path) -> Result<Vec<String>> {
-    let output = Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root).output()?;
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root)
+        .output()?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
 fn files(root: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for file in tracked(root)? {
-        let stem = Path::new(&file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem =
+            Path::new(&file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         if EMPTY_NAMES.contains(&stem.as_str()) {
             findings.push(format!("{file}: a name that says nothing; name the file after what is in it"));
         }
         let Ok(text) = std::fs::read_to_string(root.join(&file)) else { continue };
         // What is looked for, in pieces, so that this file is not found.
-        let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+        let marks = [
+            concat!("TO", "DO"),
+            concat!("FIX", "ME"),
+            concat!("/wo", "rk/"),
+            concat!("/ro", "ot/"),
+            concat!("/ho", "me/"),
+        ];
         for (number, line) in text.lines().enumerate() {
-            for mark in marks.iter().filter(|mark| line.contains(**mark) && !line.contains(&format!("{mark}("))) {
-                findings.push(format!("{file}:{}: `{mark}`; no task without an owner, no path of a machine", number + 1));
+            for mark in
+                marks.iter().filter(|mark| line.contains(**mark) && !line.contains(&format!("{mark}(")))
+            {
+                findings.push(format!(
+                    "{file}:{}: `{mark}`; no task without an owner, no path of a machine",
+                    number + 1
+                ));
             }
         }
     }
@@ -172,14 +240,20 @@ mod tests {
     #[test]
     fn a_crate_that_uses_a_higher_floor_is_found() {
         let house = house(&[("api", "api", &["runtime"]), ("runtime", "runtime", &[])]);
-        assert_eq!(floors(&house), ["api/Cargo.toml: `api` on floor 0 uses `runtime` on floor 1; a crate uses lower floors only"]);
+        assert_eq!(
+            floors(&house),
+            ["api/Cargo.toml: `api` on floor 0 uses `runtime` on floor 1; a crate uses lower floors only"]
+        );
     }
 
     #[test]
     fn a_lower_room_that_reaches_a_runtime_through_another_is_found() {
         let house = house(&[("api", "api", &["words"]), ("words", "languages/words", &["tokio"])]);
         let found = invariants(&house);
-        assert!(found.iter().any(|finding| finding.starts_with("api/Cargo.toml") && finding.contains("`tokio`")), "{found:?}");
+        assert!(
+            found.iter().any(|finding| finding.starts_with("api/Cargo.toml") && finding.contains("`tokio`")),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -196,8 +270,15 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let package = |name: &str, uses: &str| format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n{uses}\n[lints]\nworkspace = true\n");
-        write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"api\", \"runtime\"]\n[workspace.lints]\n[workspace.dependencies]\n");
+        let package = |name: &str, uses: &str| {
+            format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n{uses}\n[lints]\nworkspace = true\n"
+            )
+        };
+        write(
+            "Cargo.toml",
+            "[workspace]\nresolver = \"3\"\nmembers = [\"api\", \"runtime\"]\n[workspace.lints]\n[workspace.dependencies]\n",
+        );
         write("api/Cargo.toml", &package("api", "runtime = { path = \"../runtime\" }"));
         write("api/src/lib.rs", "");
         write("runtime/Cargo.toml", &package("runtime", ""));

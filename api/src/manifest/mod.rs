@@ -18,6 +18,7 @@ use crate::object::{ObjectKind, ObjectRef};
 use crate::resource::{ConfigMap, EventBus, EventSource, Secret, Sensor};
 pub use places::Origin;
 pub use typed::decode;
+use typed::decode_rest;
 pub(crate) use typed::{nearest, unknown_field};
 
 /// The `apiVersion` of EventSource, EventBus and Sensor.
@@ -39,6 +40,7 @@ pub struct Options {
 /// What was read.
 #[derive(Debug, Default)]
 pub struct Manifests {
+    /// Objects that could be read far enough to be checked; those with an error among the diagnostics must not run.
     pub objects: Vec<Located>,
     pub diagnostics: Vec<Diagnostic>,
     /// Documents of kinds that are not ours.
@@ -160,8 +162,7 @@ fn object(kind: ObjectKind, mut value: Value, options: &Options) -> Read {
     let object_ref = ObjectRef { kind, namespace: name("namespace").into(), name: name("name").into() };
     let (object, decoded) = typed_object(kind, &value);
     findings.extend(decoded);
-    let usable = !findings.iter().any(Finding::is_error);
-    (object.filter(|_| usable), (object_ref, findings))
+    (object, (object_ref, findings))
 }
 
 fn typed_object(kind: ObjectKind, value: &Value) -> (Option<Object>, Vec<Finding>) {
@@ -172,11 +173,11 @@ fn typed_object(kind: ObjectKind, value: &Value) -> (Option<Object>, Vec<Finding
         (object.map(wrap), findings)
     }
     match kind {
-        ObjectKind::EventSource => one(Object::EventSource, decode(value)),
-        ObjectKind::EventBus => one(Object::EventBus, decode(value)),
-        ObjectKind::Sensor => one(Object::Sensor, decode(value)),
-        ObjectKind::Secret => one(Object::Secret, decode(value)),
-        ObjectKind::ConfigMap => one(Object::ConfigMap, decode(value)),
+        ObjectKind::EventSource => one(Object::EventSource, decode_rest(value)),
+        ObjectKind::EventBus => one(Object::EventBus, decode_rest(value)),
+        ObjectKind::Sensor => one(Object::Sensor, decode_rest(value)),
+        ObjectKind::Secret => one(Object::Secret, decode_rest(value)),
+        ObjectKind::ConfigMap => one(Object::ConfigMap, decode_rest(value)),
     }
 }
 

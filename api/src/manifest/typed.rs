@@ -20,18 +20,23 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
 /// Reads a type from a value. Unknown members are warnings, everything else that is wrong is an error; with an error there is no
 /// value. Members that are null count as absent. Paths are relative to the value.
 pub fn decode<T: DeserializeOwned + JsonSchema>(value: &Value) -> (Option<T>, Vec<Finding>) {
+    let (read, findings) = decode_rest(value);
+    (read.filter(|_| !findings.iter().any(Finding::is_error)), findings)
+}
+
+/// As [`decode`], but members of a wrong type count as absent, so that the rest can be checked, too.
+pub(crate) fn decode_rest<T: DeserializeOwned + JsonSchema>(value: &Value) -> (Option<T>, Vec<Finding>) {
     let schema = schema_of::<T>();
     let mut walk = Walk { root: &schema, findings: Vec::new() };
     let cleaned = walk.value(&schema, value, &FieldPath::root(), 0);
     let mut findings = walk.findings;
-    if findings.iter().any(Finding::is_error) {
-        return (None, findings);
-    }
     match serde_path_to_error::deserialize::<_, T>(cleaned) {
         Ok(value) => (Some(value), findings),
         Err(error) => {
-            let path = path_of(error.path());
-            findings.push(Finding::error("bad-value", path, error.inner().to_string()));
+            // What the walk has found already explains why the type can't be read.
+            if !findings.iter().any(Finding::is_error) {
+                findings.push(Finding::error("bad-value", path_of(error.path()), error.inner().to_string()));
+            }
             (None, findings)
         }
     }
@@ -65,7 +70,7 @@ impl<'s> Walk<'s> {
         }
         if !types.is_empty() && !types.iter().any(|name| is_a(value, name)) {
             self.findings.push(wrong_type(value, &types, path));
-            return value.clone();
+            return Value::Null;
         }
         match value {
             Value::Object(members) => Value::Object(self.object(schema, members, path, depth)),
@@ -108,8 +113,10 @@ impl<'s> Walk<'s> {
             match (known, additional) {
                 (Some(_), _) if member.is_null() => {}
                 (Some(schema), _) | (None, Some(schema)) => {
-                    let member = self.value(schema, member, &path, depth + 1);
-                    checked.insert(name.clone(), member);
+                    let checked_member = self.value(schema, member, &path, depth + 1);
+                    if !checked_member.is_null() || member.is_null() {
+                        checked.insert(name.clone(), checked_member);
+                    }
                 }
                 (None, None) if properties.is_none() => {
                     checked.insert(name.clone(), member.clone());

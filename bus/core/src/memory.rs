@@ -273,21 +273,21 @@ impl State {
     /// Expectations are checked in order, each against what the changes before it would leave.
     fn check(&self, changes: &[Change]) -> Result<(), BusError> {
         let mut revision = self.next_revision;
-        let mut changed: BTreeMap<&StateKey, Option<Revision>> = BTreeMap::new();
+        let mut left: BTreeMap<&StateKey, Option<Revision>> = BTreeMap::new();
         for change in changes {
             match change {
                 Change::Put { key, expected, .. } => {
                     let stored = self.entries.get(key).map(|entry| entry.revision);
-                    let found = changed.get(key).copied().unwrap_or(stored);
+                    let found = left.get(key).copied().unwrap_or(stored);
                     if let Some(expected) = expected.filter(|expected| *expected != found) {
                         let (bucket, key) = (key.bucket.clone(), key.key.clone());
                         return Err(BusError::Conflict { bucket, key, expected, found });
                     }
-                    changed.insert(key, Some(Revision(revision)));
+                    left.insert(key, Some(Revision(revision)));
                     revision += 1;
                 }
                 Change::Delete { key } => {
-                    changed.insert(key, None);
+                    left.insert(key, None);
                 }
                 Change::Ack(_) | Change::Record { .. } => {}
             }

@@ -29,7 +29,7 @@ struct Handed {
 impl Position {
     /// Everything from `sequence` on is unread.
     pub fn starting_at(sequence: u64) -> Self {
-        Self::restored([sequence..u64::MAX], 0)
+        Self::restored(std::iter::once(sequence..u64::MAX), 0)
     }
 
     /// The position that [`Position::unsettled`] described. What lies below `high_water` was perhaps handed out before,

@@ -457,7 +457,9 @@ impl Consumer for EmbeddedConsumer {
         let now = self.shared.clock.now();
         if let Some(reader) = self.shared.lock().readers.get_mut(&self.name) {
             let due = later(now, reader.ack_deadline);
-            tickets.iter().for_each(|ticket| reader.position.postpone(ticket.sequence, due));
+            for ticket in tickets {
+                reader.position.postpone(ticket.sequence, due);
+            }
         }
     }
 }

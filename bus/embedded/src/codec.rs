@@ -118,7 +118,9 @@ fn put_entry(buffer: &mut Vec<u8>, entry: &Entry) {
             buffer.push(2);
             put_bytes(buffer, namespace.as_str().as_bytes());
             buffer.extend_from_slice(&u32::try_from(about.len()).unwrap_or(u32::MAX).to_le_bytes());
-            about.iter().for_each(|id| put_bytes(buffer, id.as_str().as_bytes()));
+            for id in about {
+                put_bytes(buffer, id.as_str().as_bytes());
+            }
             put_bytes(buffer, record);
         }
         Entry::Ack { consumer, sequence } => {

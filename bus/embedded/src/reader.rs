@@ -34,12 +34,11 @@ fn walk(
         while offset < segment.end {
             match segment.frame_at(offset) {
                 Ok(Found::Frame(frame, next)) => {
-                    let mut sequence = frame.first_sequence;
-                    for entry in frame.entries.iter().filter(|entry| entry.takes_sequence()) {
+                    let numbered = frame.entries.iter().filter(|entry| entry.takes_sequence());
+                    for (sequence, entry) in (frame.first_sequence..).zip(numbered) {
                         if sequence >= from && !each(sequence, frame.at, entry) {
                             return damaged;
                         }
-                        sequence += 1;
                     }
                     offset = next;
                 }

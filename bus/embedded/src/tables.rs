@@ -122,17 +122,21 @@ impl Tables {
                     .insert(key.clone(), StateEntry { value: value.clone(), revision: Revision(*revision) });
             }
             Entry::Delete { key } => drop(self.state.remove(key)),
-            Entry::Consumer { consumer, start, interests } => if let Some(reader) = self.readers.get_mut(consumer) { reader.interests.clone_from(interests) } else {
-                let position = Position::starting_at(*start);
-                let reader = Reader {
-                    position,
-                    interests: interests.clone(),
-                    subscriber: 0,
-                    ack_deadline: Duration::from_mins(1),
-                    max_in_flight: 0,
-                };
-                self.readers.insert(consumer.clone(), reader);
-            },
+            Entry::Consumer { consumer, start, interests } => {
+                if let Some(reader) = self.readers.get_mut(consumer) {
+                    reader.interests.clone_from(interests);
+                } else {
+                    let position = Position::starting_at(*start);
+                    let reader = Reader {
+                        position,
+                        interests: interests.clone(),
+                        subscriber: 0,
+                        ack_deadline: Duration::from_mins(1),
+                        max_in_flight: 0,
+                    };
+                    self.readers.insert(consumer.clone(), reader);
+                }
+            }
             Entry::NoConsumer { consumer } => drop(self.readers.remove(consumer)),
         }
     }

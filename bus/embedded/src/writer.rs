@@ -188,13 +188,17 @@ impl Writer {
                 }
                 drop(tables);
                 self.news.send_modify(|news| *news += 1);
-                planned.into_iter().for_each(|request| request.answer.send(Ok(())));
+                for request in planned {
+                    request.answer.send(Ok(()));
+                }
                 self.retain(now);
             }
             Err(error) => {
                 // Whatever reached the disk belongs to an older generation now and is no frame any more.
                 self.generation += 1;
-                planned.into_iter().for_each(|request| request.answer.send(Err(error.clone())));
+                for request in planned {
+                    request.answer.send(Err(error.clone()));
+                }
             }
         }
     }

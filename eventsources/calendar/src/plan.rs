@@ -9,12 +9,20 @@ use crate::Config;
 /// How many excluded days in a row are passed over before the schedule counts as having no further tick.
 const MOST_EXCLUDED: usize = 100_000;
 
+/// Which missed ticks are emitted at the start.
+#[derive(Clone, Copy, Debug)]
+enum CatchUp {
+    Never,
+    /// Those that are not older than this.
+    AtMost(SignedDuration),
+}
+
 /// A compiled configuration.
 pub(crate) struct Plan {
     schedule: Schedule,
     zone: TimeZone,
     exclusions: Exclusions,
-    catch_up: Option<Option<SignedDuration>>,
+    catch_up: CatchUp,
 }
 
 impl Plan {
@@ -40,7 +48,11 @@ impl Plan {
             zone: schedule.own_zone().cloned().unwrap_or(zone),
             schedule,
             exclusions: Exclusions::parse(&config.exclusion_dates).map_err(|error| error.to_string())?,
-            catch_up: config.catches_up().then_some(longest),
+            catch_up: if config.catches_up() {
+                CatchUp::AtMost(longest.unwrap_or(SignedDuration::MAX))
+            } else {
+                CatchUp::Never
+            },
         })
     }
 
@@ -50,10 +62,10 @@ impl Plan {
 
     /// From where ticks are looked for: the last one if missed ones are to be caught up with, at most so far back; else now.
     pub(crate) fn start(&self, last: Option<Timestamp>, now: Timestamp) -> Timestamp {
-        match (&self.catch_up, last) {
-            (Some(longest), Some(last)) => {
-                let earliest = longest.and_then(|longest| now.checked_sub(longest).ok());
-                earliest.map_or(last, |earliest| last.max(earliest)).min(now)
+        match (self.catch_up, last) {
+            (CatchUp::AtMost(longest), Some(last)) => {
+                let earliest = now.checked_sub(longest).unwrap_or(Timestamp::MIN);
+                last.max(earliest).min(now)
             }
             _ => now,
         }

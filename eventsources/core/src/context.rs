@@ -72,7 +72,7 @@ impl Context {
         &self.0.metrics
     }
 
-    /// For messages: `eventsource/ci/github event `push``.
+    /// For messages: which event of which object this is.
     pub fn owner(&self) -> String {
         format!("eventsource/{}/{} event `{}`", self.0.namespace, self.0.source, self.0.event)
     }

@@ -16,8 +16,8 @@ const DEFAULT_MAX_BODY: i64 = 1_048_576;
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     /// Path, beginning with `/`. `{name}` stands for one segment.
-    #[serde(default)]
-    pub endpoint: String,
+    #[serde(default, rename = "endpoint")]
+    pub path: String,
     /// Port as text. `"0"` lets the system choose.
     #[serde(default)]
     pub port: String,
@@ -49,10 +49,10 @@ impl Endpoint {
         let under = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
         let bad = |field: &str, message: String| Finding::error("bad-value", under(field).as_str(), message);
         let mut findings = Vec::new();
-        if !self.endpoint.starts_with('/') {
+        if !self.path.starts_with('/') {
             findings.push(bad(
                 "endpoint",
-                format!("expected a path that begins with `/`, found `{}`", self.endpoint),
+                format!("expected a path that begins with `/`, found `{}`", self.path),
             ));
         }
         if self.port.parse::<u16>().is_err() {
@@ -72,7 +72,7 @@ impl Endpoint {
 
     pub(crate) fn route(&self) -> Vec<RouteKey> {
         let port = self.port.parse().ok();
-        port.map(|port| RouteKey { port, path: self.endpoint.clone() }).into_iter().collect()
+        port.map(|port| RouteKey { port, path: self.path.clone() }).into_iter().collect()
     }
 
     /// Reads the secrets.

@@ -20,7 +20,9 @@ pub(crate) fn check(header: Option<&str>, secret: &SecretText, body: &[u8]) -> R
         "sha256" => verify::<Hmac<sha2::Sha256>>(key, body, &signature),
         "sha512" => verify::<Hmac<sha2::Sha512>>(key, body, &signature),
         _ => {
-            return Err(Refusal::unauthenticated("the signature's algorithm is none of sha1, sha256, sha512"));
+            return Err(Refusal::unauthenticated(
+                "the signature's algorithm is none of sha1, sha256, sha512",
+            ));
         }
     };
     if valid { Ok(()) } else { Err(Refusal::unauthenticated("payload signature check failed")) }

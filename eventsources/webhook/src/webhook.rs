@@ -52,7 +52,7 @@ pub struct Config {
 impl Config {
     fn endpoint(&self) -> Endpoint {
         Endpoint {
-            endpoint: self.endpoint.clone(),
+            path: self.endpoint.clone(),
             port: self.port.clone(),
             method: self.method.clone(),
             url: self.url.clone(),

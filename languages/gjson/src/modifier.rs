@@ -1,13 +1,18 @@
 //! `@name` and `@name:argument`: the current value, rebuilt.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use crate::path::{Path, array, closing};
+use crate::path::{self, Path, closing};
 use crate::value::{quote, unquote};
 use crate::{pretty, scan};
 
 /// Documents are rebuilt and searched no deeper than this.
 const MAX_DEPTH: usize = 512;
+
+/// What a `@dig` counts for in the nesting of paths: one inside of another would look at every pair of values, a third at
+/// every triple.
+const DIG_NESTING: usize = 40;
 
 /// A modifier with its argument.
 #[derive(Clone, Debug)]
@@ -71,7 +76,7 @@ impl Modifier {
             Some(after) => split_argument(after)?,
             None => ("", after),
         };
-        let wanted = matches!(name, Name::Dig).then(|| Box::new(Path::nested(argument, depth + 1)));
+        let wanted = matches!(name, Name::Dig).then(|| Box::new(Path::nested(argument, depth + DIG_NESTING)));
         Some((Self { name, argument: argument.to_owned(), wanted }, after))
     }
 
@@ -113,18 +118,23 @@ impl Modifier {
     }
 }
 
-/// A JSON argument ends where it closes, any other one at a pipe.
+/// A JSON argument ends where it closes, and the path with it unless it goes on there; any other one ends at a pipe.
 fn split_argument(text: &str) -> Option<(&str, &str)> {
     let end = match text.as_bytes().first() {
         Some(b'{' | b'[') => closing(text).map_or(text.len(), |close| close + 1),
         Some(b'"') => scan::string_end(text, 0),
-        _ => text.find('|').unwrap_or(text.len()),
+        _ => return Some(path::split_at_outer_pipe(text)),
     };
-    text.split_at_checked(end)
+    let (argument, after) = text.split_at_checked(end)?;
+    Some((argument, if after.starts_with(['.', '|']) { after } else { "" }))
 }
 
 fn is_valid(json: &str) -> bool {
-    serde_json::from_str::<serde_json::Value>(json).is_ok()
+    serde_json::from_str::<&serde_json::value::RawValue>(json).is_ok()
+}
+
+fn array(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
 fn texts<'j>(json: &'j str, spans: impl Iterator<Item = scan::Span> + 'j) -> Vec<&'j str> {
@@ -161,12 +171,15 @@ fn flatten(json: &str, deep: bool, depth: usize) -> String {
 /// Joins the objects of an array into one; a later member wins unless all are kept.
 fn join(json: &str, preserve: bool) -> String {
     let Some(elements) = scan::elements(json) else { return json.to_owned() };
-    let mut joined: Vec<(String, String)> = Vec::new();
+    let mut joined: Vec<(&str, &str)> = Vec::new();
+    let mut places = BTreeMap::new();
     for element in elements {
         let element = element.of(json);
         for (key, value) in scan::members(element).into_iter().flatten() {
-            let (key, value) = (key.of(element).to_owned(), value.of(element).to_owned());
-            match joined.iter_mut().find(|(known, _)| !preserve && unquote(known) == unquote(&key)) {
+            let (key, value) = (key.of(element), value.of(element));
+            let place =
+                if preserve { joined.len() } else { *places.entry(unquote(key)).or_insert(joined.len()) };
+            match joined.get_mut(place) {
                 Some((_, old)) => *old = value,
                 None => joined.push((key, value)),
             }
@@ -180,15 +193,21 @@ fn keys(json: &str) -> String {
     if let Some(members) = scan::members(json) {
         return array(members.map(|(key, _)| key.of(json).to_owned()));
     }
-    scan::elements(json)
-        .map_or_else(|| "[]".to_owned(), |elements| array(elements.map(|_| "null".to_owned())))
+    match scan::elements(json) {
+        Some(elements) => array(elements.map(|_| "null".to_owned())),
+        None if scan::value_at(json, 0).is_some() => "[null]".to_owned(),
+        None => "[]".to_owned(),
+    }
 }
 
 fn values(json: &str) -> String {
     if let Some(members) = scan::members(json) {
         return array(members.map(|(_, value)| value.of(json).to_owned()));
     }
-    if json.trim_start().starts_with('[') { json.to_owned() } else { format!("[{json}]") }
+    if scan::elements(json).is_some() {
+        return json.to_owned();
+    }
+    format!("[{}]", scan::value_at(json, 0).map_or("", |span| span.of(json)))
 }
 
 fn quote_text(json: &str) -> String {

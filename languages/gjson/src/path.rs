@@ -1,12 +1,14 @@
 //! The grammar of paths, and how a compiled path is walked.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use crate::modifier::{self, Modifier};
-use crate::query::{self, Query};
+use crate::query::Query;
 use crate::scan;
-use crate::value::{Value, quote, unquote};
+use crate::value::{Value, quote};
+
+mod places;
+mod walk;
 
 /// Paths inside paths (queries, multipaths) deeper than this name nothing.
 const MAX_NESTING: usize = 64;
@@ -80,111 +82,7 @@ impl Path {
 
     /// What the path finds in the document; `None` is "does not exist", JSON null is a value.
     pub fn get<'j>(&self, json: &'j str) -> Option<Value<'j>> {
-        self.get_in(Cow::Borrowed(json))
-    }
-
-    pub(crate) fn get_in<'j>(&self, json: Cow<'j, str>) -> Option<Value<'j>> {
-        let steps = self.steps.as_ref()?;
-        let mut current = json;
-        let mut lines = false;
-        for (at, step) in steps.iter().enumerate() {
-            if matches!(step, Step::Lines) {
-                lines = true;
-                continue;
-            }
-            current = match step.apply(&current, lines) {
-                Some(found) => found.into_raw(),
-                None if step.may_miss(&current, lines, steps.get(at + 1)) => Cow::Borrowed(""),
-                None => return None,
-            };
-            lines = false;
-        }
-        Value::first_of(current)
-    }
-}
-
-/// A borrowed text stays borrowed when a part of it is taken.
-fn part<'j>(text: &Cow<'j, str>, span: scan::Span) -> Value<'j> {
-    Value::new(match text {
-        Cow::Borrowed(text) => Cow::Borrowed(span.of(text)),
-        Cow::Owned(text) => Cow::Owned(span.of(text).to_owned()),
-    })
-}
-
-impl Step {
-    fn builds(&self) -> bool {
-        matches!(self, Self::Modify(_) | Self::Multi { .. } | Self::Literal(_))
-    }
-
-    /// Whether the next step goes on although this one found nothing: those that build something do, from nothing.
-    fn may_miss(&self, json: &str, lines: bool, next: Option<&Self>) -> bool {
-        let looked = lines || scan::members(json).is_some() || scan::elements(json).is_some();
-        next.is_some_and(Self::builds) && (looked || self.builds()) && !matches!(self, Self::Each(_))
-    }
-
-    fn apply<'j>(&self, json: &Cow<'j, str>, lines: bool) -> Option<Value<'j>> {
-        match self {
-            Self::Key(key) => key.find(json, lines),
-            Self::Count => Some(Value::new(elements(json, lines)?.count().to_string())),
-            Self::Each(rest) => {
-                let found = elements(json, lines)?.filter_map(|span| rest.get(span.of(json)));
-                Some(Value::new(array(found.map(|value| value.raw().to_owned()))))
-            }
-            Self::Find { query, all: false, rest } => {
-                let span = elements(json, lines)?.find(|span| query.matches(span.of(json)))?;
-                let found = part(json, span);
-                rest.as_ref().map_or(Some(found.clone()), |rest| rest.get_in(found.into_raw()))
-            }
-            Self::Find { query, all: true, rest } => {
-                let matching = elements(json, lines)?.filter(|span| query.matches(span.of(json)));
-                let found = matching.filter_map(|span| match rest {
-                    None => Some(span.of(json).to_owned()),
-                    Some(rest) => rest.get(span.of(json)).map(|value| value.raw().to_owned()),
-                });
-                Some(Value::new(array(found)))
-            }
-            Self::Modify(modifier) => Value::first_of(Cow::Owned(modifier.apply(json))),
-            Self::Multi { object, parts } => Some(Value::new(multi(*object, parts, json))),
-            Self::Literal(text) => Value::first_of(Cow::Owned(text.clone())),
-            Self::Lines => None,
-        }
-    }
-}
-
-fn elements(json: &str, lines: bool) -> Option<scan::Elements<'_>> {
-    if lines { Some(scan::lines(json)) } else { scan::elements(json) }
-}
-
-pub(crate) fn array(values: impl Iterator<Item = String>) -> String {
-    format!("[{}]", values.collect::<Vec<_>>().join(","))
-}
-
-fn multi(object: bool, parts: &[Part], json: &str) -> String {
-    let found = parts.iter().filter_map(|part| {
-        let value = part.path.get(json)?;
-        Some(if object { format!("{}:{}", part.name, value.raw()) } else { value.raw().to_owned() })
-    });
-    let inner = found.collect::<Vec<_>>().join(",");
-    if object { format!("{{{inner}}}") } else { format!("[{inner}]") }
-}
-
-impl Key {
-    fn find<'j>(&self, json: &Cow<'j, str>, lines: bool) -> Option<Value<'j>> {
-        if !lines && let Some(mut members) = scan::members(json) {
-            let (_, value) = members.find(|(key, value)| self.takes(key.of(json), value.of(json)))?;
-            return Some(part(json, value));
-        }
-        let span = elements(json, lines)?.nth(self.index?)?;
-        Some(part(json, span))
-    }
-
-    fn takes(&self, quoted: &str, value: &str) -> bool {
-        self.names(quoted) && (!self.goes_on || value.starts_with(['{', '[']))
-    }
-
-    fn names(&self, quoted: &str) -> bool {
-        let key = unquote(quoted);
-        self.pattern.as_ref().map_or_else(|| *key == *self.name, |pattern| query::glob(pattern, &key))
+        self.get_in(json.into())
     }
 }
 
@@ -289,7 +187,7 @@ fn selectors(text: &str) -> Vec<(Option<&str>, &str)> {
         match byte {
             b'\\' => at += 1,
             b'@' if at > 0 && matches!(bytes.get(at - 1), Some(b'.' | b'|')) => in_modifier = true,
-            b':' if !in_modifier && depth == 0 => colon = Some(at),
+            b':' if !in_modifier && depth == 0 && colon.is_none() => colon = Some(at),
             b',' if depth == 0 => {
                 found.push(push(start, colon, at));
                 (start, colon, in_modifier) = (at + 1, None, false);
@@ -357,6 +255,8 @@ fn find(rest: &str, depth: usize) -> Option<(Step, &str)> {
     let query = Query::parse(after_hash.get(1..close)?, depth)?;
     let after = after_hash.get(close + 1..)?;
     let (all, after) = after.strip_prefix('#').map_or((false, after), |after| (true, after));
+    // What stands between the query and the next dot or pipe means nothing.
+    let after = after.find(['.', '|']).and_then(|at| after.get(at..)).unwrap_or_default();
     let Some(inner) = after.strip_prefix('.') else {
         return Some((Step::Find { query, all, rest: None }, after));
     };
@@ -364,14 +264,39 @@ fn find(rest: &str, depth: usize) -> Option<(Step, &str)> {
     Some((Step::Find { query, all, rest: Some(Path::nested(inner, depth + 1)) }, after))
 }
 
-/// What stands before the first pipe that is outside of brackets and strings, and that pipe with the rest.
+/// Whether a pipe stands outside of brackets and strings.
+pub(crate) fn has_pipe(path: &str) -> bool {
+    !split_at_pipe(path).1.is_empty()
+}
+
+/// What stands before the first pipe, and that pipe with the rest. Only queries, and a multipath at the beginning, may
+/// hold pipes of their own.
 fn split_at_pipe(text: &str) -> (&str, &str) {
+    let bytes = text.as_bytes();
+    let mut at = if text.starts_with('{') { closing(text).unwrap_or(0) } else { 0 };
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b'#' if matches!(bytes.get(at + 1), Some(b'(' | b'[')) => {
+                let query = text.get(at + 1..).unwrap_or_default();
+                at += 1 + closing(query).unwrap_or(query.len());
+            }
+            b'|' => return text.split_at_checked(at).unwrap_or((text, "")),
+            _ => {}
+        }
+        at += 1;
+    }
+    (text, "")
+}
+
+/// As [`split_at_pipe`] for the argument of a modifier: whatever brackets and strings it has may hold pipes.
+pub(crate) fn split_at_outer_pipe(text: &str) -> (&str, &str) {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'\\' => at += 1,
-            b'"' if depth > 0 => at = scan::string_end(text, at).saturating_sub(1),
+            b'"' => at = scan::string_end(text, at).saturating_sub(1),
             b'[' | b'(' | b'{' => depth += 1,
             b']' | b')' | b'}' => depth = depth.saturating_sub(1),
             b'|' if depth == 0 => return text.split_at_checked(at).unwrap_or((text, "")),
@@ -384,7 +309,7 @@ fn split_at_pipe(text: &str) -> (&str, &str) {
 
 /// A name up to the next dot or pipe, its escapes taken out.
 fn key(rest: &str) -> (Key, &str) {
-    let (mut name, mut pattern, mut wild) = (String::new(), String::new(), false);
+    let (mut name, mut pattern, mut wild, mut digits) = (String::new(), String::new(), false, true);
     let mut chars = rest.char_indices();
     let mut end = rest.len();
     while let Some((at, c)) = chars.next() {
@@ -394,6 +319,7 @@ fn key(rest: &str) -> (Key, &str) {
                 break;
             }
             '\\' => {
+                digits = false;
                 if let Some((_, escaped)) = chars.next() {
                     name.push(escaped);
                     if matches!(escaped, '*' | '?' | '\\') {
@@ -409,7 +335,7 @@ fn key(rest: &str) -> (Key, &str) {
             }
         }
     }
-    let digits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = digits && name.bytes().all(|byte| byte.is_ascii_digit());
     let index = if digits { name.parse().ok() } else { None };
     let after = rest.get(end..).unwrap_or_default();
     (
@@ -421,62 +347,4 @@ fn key(rest: &str) -> (Key, &str) {
         },
         after,
     )
-}
-
-/// Where the values that a path finds stand in the document.
-impl Path {
-    /// In order of the text. Empty where the path builds something, as multipaths and modifiers do.
-    pub(crate) fn places(&self, json: &str) -> Vec<scan::Span> {
-        let Some(steps) = &self.steps else { return Vec::new() };
-        let mut places = vec![scan::Span { start: 0, end: json.len() }];
-        for step in steps {
-            places = places.into_iter().flat_map(|place| step.places(json, place)).collect();
-        }
-        places.sort_by_key(|span| span.start);
-        places
-    }
-}
-
-impl Step {
-    fn places(&self, json: &str, inside: scan::Span) -> Vec<scan::Span> {
-        let text = inside.of(json);
-        let moved =
-            |span: scan::Span| scan::Span { start: span.start + inside.start, end: span.end + inside.start };
-        match self {
-            Self::Key(key) => key.place(text).map(moved).into_iter().collect(),
-            Self::Each(rest) => {
-                let elements = scan::elements(text).into_iter().flatten();
-                elements.flat_map(|element| inner_places(json, moved(element), Some(rest))).collect()
-            }
-            Self::Find { query, all, rest } => {
-                let matching =
-                    scan::elements(text).into_iter().flatten().filter(|span| query.matches(span.of(text)));
-                let taken: Vec<_> = matching.take(if *all { usize::MAX } else { 1 }).collect();
-                taken
-                    .into_iter()
-                    .flat_map(|element| inner_places(json, moved(element), rest.as_ref()))
-                    .collect()
-            }
-            Self::Count | Self::Modify(_) | Self::Multi { .. } | Self::Literal(_) | Self::Lines => Vec::new(),
-        }
-    }
-}
-
-fn inner_places(json: &str, element: scan::Span, rest: Option<&Path>) -> Vec<scan::Span> {
-    let Some(rest) = rest else { return vec![element] };
-    let places = rest.places(element.of(json)).into_iter();
-    places
-        .map(|span| scan::Span { start: span.start + element.start, end: span.end + element.start })
-        .collect()
-}
-
-impl Key {
-    fn place(&self, text: &str) -> Option<scan::Span> {
-        match scan::members(text) {
-            Some(mut members) => {
-                members.find(|(key, value)| self.takes(key.of(text), value.of(text))).map(|(_, value)| value)
-            }
-            None => scan::elements(text)?.nth(self.index?),
-        }
-    }
 }

@@ -24,6 +24,13 @@ pub(crate) fn skip_blanks(json: &str, mut at: usize) -> usize {
     at
 }
 
+/// The first byte from `at` on that `wanted` takes. What else stands there is no JSON, and is passed over as the reference
+/// does.
+fn seek(json: &str, at: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let rest = json.as_bytes().get(at..)?;
+    rest.iter().position(|byte| wanted(*byte)).map(|found| at + found)
+}
+
 /// Whether a value can begin with this byte.
 fn begins_value(byte: u8) -> bool {
     byte.is_ascii_digit()
@@ -72,6 +79,16 @@ fn container_end(json: &str, mut at: usize) -> usize {
     json.len()
 }
 
+fn ends_in_string(json: &str, mut at: usize) -> bool {
+    while let Some(start) = seek(json, at, |byte| byte == b'"') {
+        if !is_closed(json, start) {
+            return true;
+        }
+        at = string_end(json, start);
+    }
+    false
+}
+
 /// The value that begins at or after `at`; `None` where none does.
 pub(crate) fn value_at(json: &str, at: usize) -> Option<Span> {
     let mut start = skip_blanks(json, at);
@@ -113,19 +130,12 @@ impl Iterator for Members<'_> {
     type Item = (Span, Span);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut at = skip_blanks(self.json, self.at);
-        while byte(self.json, at) == Some(b',') {
-            at = skip_blanks(self.json, at + 1);
-        }
-        if byte(self.json, at)? != b'"' {
+        let at = seek(self.json, self.at, |byte| matches!(byte, b'"' | b'}'))?;
+        if byte(self.json, at)? == b'}' {
             return None;
         }
         let key = Span { start: at, end: string_end(self.json, at).min(self.json.len()) };
-        let colon = skip_blanks(self.json, key.end);
-        if byte(self.json, colon)? != b':' {
-            return None;
-        }
-        let value = value_at(self.json, colon + 1)?;
+        let value = value_at(self.json, seek(self.json, key.end, begins_value)?)?;
         self.at = value.end;
         Some((key, value))
     }
@@ -135,28 +145,45 @@ impl Iterator for Members<'_> {
 pub(crate) struct Elements<'j> {
     json: &'j str,
     at: usize,
+    lines: bool,
+    /// The text ends inside of a string.
+    broken: bool,
 }
 
 /// `None` when the text is no array.
 pub(crate) fn elements(json: &str) -> Option<Elements<'_>> {
     let start = skip_blanks(json, 0);
-    (byte(json, start)? == b'[').then_some(Elements { json, at: start + 1 })
+    (byte(json, start)? == b'[').then_some(Elements { json, at: start + 1, lines: false, broken: false })
 }
 
 /// Values one after the other, as in JSON lines.
 pub(crate) fn lines(json: &str) -> Elements<'_> {
-    Elements { json, at: 0 }
+    Elements { json, at: 0, lines: true, broken: false }
+}
+
+impl Elements<'_> {
+    /// All elements; `None` when the text ends inside of a string.
+    pub(crate) fn whole(mut self) -> Option<Vec<Span>> {
+        let all: Vec<Span> = self.by_ref().collect();
+        (!self.broken).then_some(all)
+    }
 }
 
 impl Iterator for Elements<'_> {
     type Item = Span;
 
     fn next(&mut self) -> Option<Span> {
-        let mut at = skip_blanks(self.json, self.at);
-        while byte(self.json, at) == Some(b',') {
-            at = skip_blanks(self.json, at + 1);
+        let closes = |byte| byte == b']' && !self.lines;
+        let at = seek(self.json, self.at, |byte| closes(byte) || begins_value(byte))?;
+        if byte(self.json, at).is_some_and(closes) {
+            self.at = at;
+            return None;
         }
-        let span = value_at(self.json, at)?;
+        let Some(span) = value_at(self.json, at) else {
+            self.broken = !self.lines;
+            return None;
+        };
+        self.broken = !self.lines && span.end == self.json.len() && ends_in_string(self.json, span.start);
         // A value of no length would be found for ever.
         self.at = span.end.max(at + 1);
         Some(span)

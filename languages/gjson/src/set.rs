@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use crate::path::Path;
+use crate::path::{Path, has_pipe};
 use crate::scan;
 use crate::value::{quote, unquote};
 
-/// Gaps in front of a new element are filled with `null`; more than this many are refused.
+/// Gaps in front of new elements are filled with `null`; more than this many are refused.
 const MAX_GAP: usize = 65_536;
 /// Paths with more components are refused.
 const MAX_COMPONENTS: usize = 256;
@@ -39,12 +39,12 @@ impl fmt::Display for SetError {
 
 impl std::error::Error for SetError {}
 
-/// Sets the place to a text, escaped as Go does.
+/// Sets the place to a text. Printable ASCII that needs no escape is written as it is, anything else as by [`quote`].
 ///
 /// # Errors
 /// See [`SetError`].
 pub fn set_string(json: &str, path: &str, text: &str) -> Result<String, SetError> {
-    change(json, path, Some(&quote(text)))
+    change(json, path, Some(&literal(text)))
 }
 
 /// Sets the place to JSON text, spliced in unchecked.
@@ -63,6 +63,12 @@ pub fn delete(json: &str, path: &str) -> Result<String, SetError> {
     change(json, path, None)
 }
 
+/// As the reference writes keys and texts: `<`, `>` and `&` are escaped only where something else has to be.
+fn literal(text: &str) -> String {
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
+    if plain { format!("\"{text}\"") } else { quote(text) }
+}
+
 /// One component of the path.
 #[derive(Clone, Debug)]
 struct Component {
@@ -73,9 +79,13 @@ struct Component {
 
 impl Component {
     fn index(&self) -> Option<usize> {
-        // A component without a character counts as element 0, as in the reference.
+        // A component without a character makes an array of one element, as in the reference.
         let digits = self.name.bytes().all(|byte| byte.is_ascii_digit());
         if digits { format!("0{}", self.name).parse().ok() } else { None }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.name.is_empty()
     }
 
     /// The index, if this makes a new container an array.
@@ -139,12 +149,14 @@ fn components(path: &str) -> Result<Option<Vec<Component>>, SetError> {
 /// for the whole document, `-1` is a key.
 fn built(components: &[Component], raw: &str, replaces: bool) -> Result<String, SetError> {
     let Some((first, rest)) = components.split_first() else { return Ok(raw.to_owned()) };
+    if components.iter().filter_map(Component::new_index).fold(0, usize::saturating_add) > MAX_GAP {
+        return Err(SetError::TooFar);
+    }
     let inner = built(rest, raw, false)?;
     match first.new_index() {
-        Some(index) if index > MAX_GAP => Err(SetError::TooFar),
         Some(index) => Ok(format!("[{}{inner}]", "null,".repeat(index))),
         None if first.appends() && !replaces => Ok(format!("[{inner}]")),
-        None => Ok(format!("{{{}:{inner}}}", quote(&first.name))),
+        None => Ok(format!("{{{}:{inner}}}", literal(&first.name))),
     }
 }
 
@@ -184,7 +196,7 @@ fn in_object(
         (None, None) => Ok(None),
         (None, Some(raw)) => {
             let value = built(rest, raw, false)?;
-            let member = format!("{}:{value}", quote(&first.name));
+            let member = format!("{}:{value}", literal(&first.name));
             Ok(Some(appended(json, members.is_empty(), &member)))
         }
         (Some(at), None) if rest.is_empty() => {
@@ -203,9 +215,9 @@ fn in_array(
     raw: Option<&str>,
 ) -> Result<Option<Changed>, SetError> {
     let elements: Vec<_> = scan::elements(json).into_iter().flatten().collect();
-    let index = match (first.index(), raw) {
+    let index = match (first.index().filter(|_| !first.is_empty()), raw) {
         (Some(index), _) => index,
-        (None, Some(raw)) if first.appends() => {
+        (None, Some(raw)) if first.appends() || (first.is_empty() && !first.forced) => {
             return Ok(Some(appended(json, elements.is_empty(), &built(rest, raw, false)?)));
         }
         (None, None) if first.appends() && !elements.is_empty() => elements.len() - 1,
@@ -224,8 +236,10 @@ fn in_array(
             }
             let value = built(rest, raw, false)?;
             let there = elements.iter().map(|element| element.of(json));
-            let all: Vec<_> =
-                there.chain(std::iter::repeat_n("null", gap)).chain(std::iter::once(value.as_str())).collect();
+            let all: Vec<_> = there
+                .chain(std::iter::repeat_n("null", gap))
+                .chain(std::iter::once(value.as_str()))
+                .collect();
             Ok(Some(Changed::Grown(format!("[{}]", all.join(",")))))
         }
     }
@@ -251,7 +265,11 @@ fn removed(json: &str, spans: &[scan::Span], at: usize, first: usize) -> Changed
         (None, Some(_)) => (first, comma(end) + 1),
         (None, None) => (first, end),
     };
-    Changed::Within(format!("{}{}", json.get(..start).unwrap_or_default(), json.get(end..).unwrap_or_default()))
+    Changed::Within(format!(
+        "{}{}",
+        json.get(..start).unwrap_or_default(),
+        json.get(end..).unwrap_or_default()
+    ))
 }
 
 fn replaced(
@@ -275,17 +293,21 @@ fn replaced(
     }))
 }
 
-/// Changes every place that the path finds; nothing found leaves the document as it is.
+/// Changes every place that the path finds; nothing found leaves the document as it is, and nothing is ever found behind
+/// a pipe or a modifier.
 fn change_found(json: &str, path: &str, raw: &str) -> String {
-    if path.contains(['|', '@']) {
+    if has_pipe(path) {
         return json.to_owned();
     }
-    let found = Path::compile(path).places(json);
-    let mut changed = json.to_owned();
-    for span in found.into_iter().rev() {
-        if let (Some(before), Some(after)) = (changed.get(..span.start), changed.get(span.end..)) {
-            changed = format!("{before}{raw}{after}");
+    let mut changed = String::with_capacity(json.len());
+    let mut at = 0;
+    for span in Path::compile(path).places(json) {
+        if let Some(before) = json.get(at..span.start) {
+            changed.push_str(before);
+            changed.push_str(raw);
+            at = span.end;
         }
     }
+    changed.push_str(json.get(at..).unwrap_or_default());
     changed
 }

@@ -64,7 +64,7 @@ pub struct Observer(Vec<Status>);
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TriggerStatus {
-    /// For messages: `sensor/ci/deploy trigger `build``.
+    /// For messages: which trigger of which object this is.
     pub name: String,
     #[serde(flatten)]
     pub state: TriggerState,

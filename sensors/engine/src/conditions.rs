@@ -246,7 +246,9 @@ impl<'a> Parser<'a> {
     }
 
     fn name(&self, name: &str, at: Range<usize>) -> Result<Expression, ConditionsError> {
-        if let Some(known) = self.known.iter().find(|known| known.as_str() == name) { Ok(Expression::Name(known.clone())) } else {
+        if let Some(known) = self.known.iter().find(|known| known.as_str() == name) {
+            Ok(Expression::Name(known.clone()))
+        } else {
             let known = self.known.to_vec();
             Err(ConditionsError::UnknownDependency { name: name.to_owned(), known, at })
         }

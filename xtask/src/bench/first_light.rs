@@ -28,8 +28,16 @@ pub(super) fn run(binary: Option<PathBuf>, how_long: Duration) -> Result<()> {
 fn measure(binary: &Path, folder: &Path, how_long: Duration) -> Result<()> {
     let alone = disk::bare_loop(folder, 1, how_long)?;
     let grouped = disk::bare_loop(folder, CONNECTIONS, how_long)?;
-    print(&format!("bare fdatasync, 1 record of {RECORD_BYTES} bytes    median {:.3} ms, {:.0} records/s", milliseconds(alone.median), alone.records_per_second));
-    print(&format!("bare fdatasync, groups of {CONNECTIONS} records      median {:.3} ms, {:.0} records/s", milliseconds(grouped.median), grouped.records_per_second));
+    print(&format!(
+        "bare fdatasync, 1 record of {RECORD_BYTES} bytes    median {:.3} ms, {:.0} records/s",
+        milliseconds(alone.median),
+        alone.records_per_second
+    ));
+    print(&format!(
+        "bare fdatasync, groups of {CONNECTIONS} records      median {:.3} ms, {:.0} records/s",
+        milliseconds(grouped.median),
+        grouped.records_per_second
+    ));
 
     let (target_address, arrivals) = target()?;
     let zetes = Zetes::start(binary, folder, target_address)?;
@@ -37,14 +45,19 @@ fn measure(binary: &Path, folder: &Path, how_long: Duration) -> Result<()> {
     let (median, slow) = (quantile(&times, 0.5), quantile(&times, 0.99));
     print(&format!(
         "post to HTTP call, idle machine, fsync        median {:.3} ms, p99 {:.3} ms, {:.1} x a bare fdatasync",
-        milliseconds(median), milliseconds(slow), median.as_secs_f64() / alone.median.as_secs_f64(),
+        milliseconds(median),
+        milliseconds(slow),
+        median.as_secs_f64() / alone.median.as_secs_f64(),
     ));
     let (posts, fired, drained) = throughput(zetes.webhook, &arrivals, how_long)?;
     print(&format!(
         "posts at {CONNECTIONS} connections, fsync                {posts:.0} posts/s, {:.2} x the bare loop alone, {:.3} x the bare loop in groups of {CONNECTIONS}",
-        posts / alone.records_per_second, posts / grouped.records_per_second,
+        posts / alone.records_per_second,
+        posts / grouped.records_per_second,
     ));
-    print(&format!("HTTP calls fired meanwhile and after          {fired:.0} calls/s, all of them {drained:.1} s after the last post"));
+    print(&format!(
+        "HTTP calls fired meanwhile and after          {fired:.0} calls/s, all of them {drained:.1} s after the last post"
+    ));
     zetes.stop()
 }
 
@@ -56,9 +69,13 @@ fn print(line: &str) {
 fn build() -> Result<PathBuf> {
     let status = Command::new(env!("CARGO")).args(["build", "--release", "--package", "zetes"]).status()?;
     ensure!(status.success(), "cargo build --release failed");
-    let metadata = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version=1"]).output()?;
+    let metadata =
+        Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version=1"]).output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
-    let target = metadata.get("target_directory").and_then(|target| target.as_str()).context("cargo metadata has no target_directory")?;
+    let target = metadata
+        .get("target_directory")
+        .and_then(|target| target.as_str())
+        .context("cargo metadata has no target_directory")?;
     Ok(Path::new(target).join("release/zetes"))
 }
 
@@ -81,8 +98,10 @@ impl Zetes {
         let manifest = folder.join("manifest.yaml");
         std::fs::write(&manifest, manifest_text(webhook.port(), target))?;
         let child = Command::new(binary)
-            .arg("run").arg(&manifest)
-            .arg("--data").arg(folder.join("data"))
+            .arg("run")
+            .arg(&manifest)
+            .arg("--data")
+            .arg(folder.join("data"))
             .args(["--admin", &admin.to_string(), "--log-level", "warn"])
             .stdout(Stdio::null())
             .spawn()
@@ -165,7 +184,8 @@ fn latencies(webhook: SocketAddr, arrivals: &Receiver<Instant>) -> Result<Vec<Du
         let posted = now();
         let status = client.post("/post", &body)?;
         ensure!(status == 200, "a post was answered with {status}");
-        let called = arrivals.recv_timeout(Duration::from_secs(20)).context("no HTTP call followed from a post")?;
+        let called =
+            arrivals.recv_timeout(Duration::from_secs(20)).context("no HTTP call followed from a post")?;
         times.push(called.saturating_duration_since(posted));
     }
     times.sort_unstable();
@@ -173,9 +193,14 @@ fn latencies(webhook: SocketAddr, arrivals: &Receiver<Instant>) -> Result<Vec<Du
 }
 
 /// Posts per second, calls per second, and how long after the last post the last call came.
-fn throughput(webhook: SocketAddr, arrivals: &Receiver<Instant>, how_long: Duration) -> Result<(f64, f64, f64)> {
+fn throughput(
+    webhook: SocketAddr,
+    arrivals: &Receiver<Instant>,
+    how_long: Duration,
+) -> Result<(f64, f64, f64)> {
     let begin = now();
-    let posters: Vec<_> = (0..CONNECTIONS).map(|_| std::thread::spawn(move || post_for(webhook, begin, how_long))).collect();
+    let posters: Vec<_> =
+        (0..CONNECTIONS).map(|_| std::thread::spawn(move || post_for(webhook, begin, how_long))).collect();
     let mut posted = 0_u32;
     for poster in posters {
         posted += poster.join().map_err(|_| anyhow::anyhow!("a posting thread has ended badly"))??;
@@ -183,10 +208,16 @@ fn throughput(webhook: SocketAddr, arrivals: &Receiver<Instant>, how_long: Durat
     let posting = begin.elapsed();
     for call in 0..posted {
         let waited = arrivals.recv_timeout(Duration::from_mins(1));
-        waited.with_context(|| format!("{call} of {posted} posts led to an HTTP call, and no further one in 60 s"))?;
+        waited.with_context(|| {
+            format!("{call} of {posted} posts led to an HTTP call, and no further one in 60 s")
+        })?;
     }
     let all = begin.elapsed();
-    Ok((f64::from(posted) / posting.as_secs_f64(), f64::from(posted) / all.as_secs_f64(), all.saturating_sub(posting).as_secs_f64()))
+    Ok((
+        f64::from(posted) / posting.as_secs_f64(),
+        f64::from(posted) / all.as_secs_f64(),
+        all.saturating_sub(posting).as_secs_f64(),
+    ))
 }
 
 fn post_for(webhook: SocketAddr, begin: Instant, how_long: Duration) -> Result<u32> {

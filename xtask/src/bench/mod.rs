@@ -33,7 +33,12 @@ impl Bench {
 
 /// The value below which this part of the sorted samples lies.
 fn quantile(sorted: &[Duration], part: f64) -> Duration {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into few samples")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index into few samples"
+    )]
     let at = (sorted.len().saturating_sub(1) as f64 * part) as usize;
     sorted.get(at).copied().unwrap_or_default()
 }

@@ -187,7 +187,8 @@ fn authenticate(route: &Route, headers: &HeaderMap) -> Result<(), Refusal> {
             }
         };
     };
-    let header = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
+    let header =
+        headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
     let Some(token) = header.strip_prefix(b"Bearer ") else {
         return Err(Refusal::unauthenticated("Invalid Authorization Header"));
     };

@@ -103,10 +103,14 @@ impl Translator<'_> {
             }
             '[' => self.class(start),
             '*' | '+' | '?' => self.repetition(character.encode_utf8(&mut [0; 4]), start),
-            '{' => if let Some(repetition) = self.counted(start)? { self.repetition(&repetition, start) } else {
-                self.literal('{');
-                Ok(())
-            },
+            '{' => {
+                if let Some(repetition) = self.counted(start)? {
+                    self.repetition(&repetition, start)
+                } else {
+                    self.literal('{');
+                    Ok(())
+                }
+            }
             '\\' => self.escape(start),
             '.' | '^' | '$' => {
                 self.emit(character.encode_utf8(&mut [0; 4]), Last::Something);

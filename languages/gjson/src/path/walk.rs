@@ -1,0 +1,175 @@
+//! Walking a document along a compiled path.
+
+use std::borrow::Cow;
+
+use super::{Key, Part, Path, Step};
+use crate::query::{self, Query};
+use crate::scan;
+use crate::value::{Value, unquote};
+
+/// A path that builds a longer text than this finds nothing: a short path could double a document at every step.
+const MAX_BUILT: usize = 64 << 20;
+
+impl Path {
+    pub(crate) fn get_in<'j>(&self, json: Cow<'j, str>) -> Option<Value<'j>> {
+        let steps = self.steps.as_ref()?;
+        let mut current = json;
+        let mut lines = false;
+        for (at, step) in steps.iter().enumerate() {
+            if matches!(step, Step::Lines) {
+                lines = true;
+                continue;
+            }
+            if !lines && !step.builds() {
+                current = from_bracket(current)?;
+            }
+            current = match step.apply(&current, lines) {
+                Some(found) if found.raw() == "[]" && step.ends_at(&current, lines) => return Some(found),
+                Some(found) => found.into_raw(),
+                None if step.may_miss(&current, lines, steps.get(at + 1)) => Cow::Borrowed(""),
+                None => return None,
+            };
+            lines = false;
+        }
+        Value::first_of(current)
+    }
+}
+
+/// A borrowed text stays borrowed when a part of it is taken.
+fn part<'j>(text: &Cow<'j, str>, span: scan::Span) -> Value<'j> {
+    Value::new(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(span.of(text)),
+        Cow::Owned(text) => Cow::Owned(span.of(text).to_owned()),
+    })
+}
+
+impl Step {
+    fn builds(&self) -> bool {
+        matches!(self, Self::Modify(_) | Self::Multi { .. } | Self::Literal(_))
+    }
+
+    /// Whether the next step goes on although this one found nothing: those that build something do, from nothing.
+    fn may_miss(&self, json: &str, lines: bool, next: Option<&Self>) -> bool {
+        let matched = match self {
+            Self::Find { query, all: false, rest: Some(_) } => any_matches(query, json, lines),
+            _ => true,
+        };
+        next.is_some_and(Self::builds) && matched
+    }
+
+    /// All matches of a query that has none end the path where it goes on inside of each: a pipe behind is not looked at.
+    fn ends_at(&self, json: &str, lines: bool) -> bool {
+        match self {
+            Self::Find { query, all: true, rest: Some(_) } => !any_matches(query, json, lines),
+            _ => false,
+        }
+    }
+
+    /// What stands behind `#.` and `#(…).` if it builds something: on an object, which has no elements, from nothing.
+    fn built_on_nothing<'j>(&self, json: &str, lines: bool) -> Option<Value<'j>> {
+        let (Self::Each(rest) | Self::Find { rest: Some(rest), .. }) = self else { return None };
+        let builds = rest.steps.as_ref()?.first()?.builds();
+        (!lines && builds && scan::members(json).is_some()).then(|| rest.get_in(Cow::Borrowed("")))?
+    }
+
+    fn apply<'j>(&self, json: &Cow<'j, str>, lines: bool) -> Option<Value<'j>> {
+        self.found(json, lines).or_else(|| self.built_on_nothing(json, lines))
+    }
+
+    fn found<'j>(&self, json: &Cow<'j, str>, lines: bool) -> Option<Value<'j>> {
+        match self {
+            Self::Key(key) => key.find(json, lines),
+            Self::Count => Some(Value::new(elements(json, lines)?.whole()?.len().to_string())),
+            Self::Each(rest) => {
+                let elements = elements(json, lines)?.whole()?.into_iter();
+                let found = elements.filter_map(|span| rest.get(span.of(json)));
+                bounded('[', ']', found.map(Value::into_raw)).map(Value::new)
+            }
+            Self::Find { query, all: false, rest } => {
+                let span = elements(json, lines)?.find(|span| query.matches(span.of(json)))?;
+                let found = part(json, span);
+                rest.as_ref().map_or(Some(found.clone()), |rest| rest.get_in(found.into_raw()))
+            }
+            Self::Find { query, all: true, rest } => {
+                let elements = elements(json, lines)?.whole()?.into_iter();
+                let found = elements.map(|span| span.of(json)).filter(|element| query.matches(element));
+                let found = found.filter_map(|element| match rest {
+                    None => Some(Cow::Borrowed(element)),
+                    Some(rest) => rest.get(element).map(Value::into_raw),
+                });
+                bounded('[', ']', found).map(Value::new)
+            }
+            Self::Modify(modifier) => Value::first_of(Cow::Owned(modifier.apply(json)))
+                .filter(|value| value.raw().len() <= MAX_BUILT),
+            Self::Multi { object, parts } => multi(*object, parts, json).map(Value::new),
+            Self::Literal(text) => Value::first_of(Cow::Owned(text.clone())),
+            Self::Lines => None,
+        }
+    }
+}
+
+/// A path looks for the first bracket, wherever it stands; `None` where there is none.
+fn from_bracket(json: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    let at = json.bytes().position(|byte| matches!(byte, b'{' | b'['))?;
+    Some(match json {
+        Cow::Borrowed(text) => Cow::Borrowed(text.get(at..)?),
+        Cow::Owned(text) if at == 0 => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(text.get(at..)?.to_owned()),
+    })
+}
+
+fn any_matches(query: &Query, json: &str, lines: bool) -> bool {
+    elements(json, lines).is_some_and(|mut elements| elements.any(|span| query.matches(span.of(json))))
+}
+
+fn elements(json: &str, lines: bool) -> Option<scan::Elements<'_>> {
+    if lines { Some(scan::lines(json)) } else { scan::elements(json) }
+}
+
+/// Texts between brackets; `None` when they get too long.
+fn bounded<'t>(open: char, close: char, texts: impl Iterator<Item = Cow<'t, str>>) -> Option<String> {
+    let mut built = String::from(open);
+    for text in texts {
+        if built.len() + text.len() > MAX_BUILT {
+            return None;
+        }
+        if built.len() > 1 {
+            built.push(',');
+        }
+        built.push_str(&text);
+    }
+    built.push(close);
+    Some(built)
+}
+
+fn multi(object: bool, parts: &[Part], json: &str) -> Option<String> {
+    let found = parts.iter().filter_map(|part| {
+        let value = part.path.get(json)?.into_raw();
+        Some(if object { Cow::Owned(format!("{}:{value}", part.name)) } else { value })
+    });
+    if object { bounded('{', '}', found) } else { bounded('[', ']', found) }
+}
+
+impl Key {
+    fn find<'j>(&self, json: &Cow<'j, str>, lines: bool) -> Option<Value<'j>> {
+        if !lines && let Some(mut members) = scan::members(json) {
+            let (_, value) = members.find(|(key, value)| self.takes(key.of(json), value.of(json)))?;
+            return Some(part(json, value));
+        }
+        let span = elements(json, lines)?.nth(self.index?)?;
+        self.fits(span.of(json)).then(|| part(json, span))
+    }
+
+    fn takes(&self, quoted: &str, value: &str) -> bool {
+        self.names(quoted) && self.fits(value)
+    }
+
+    fn fits(&self, value: &str) -> bool {
+        !self.goes_on || value.starts_with(['{', '['])
+    }
+
+    fn names(&self, quoted: &str) -> bool {
+        let key = unquote(quoted);
+        self.pattern.as_ref().map_or_else(|| *key == *self.name, |pattern| query::glob(pattern, &key))
+    }
+}

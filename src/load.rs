@@ -152,7 +152,16 @@ fn check(loaded: &mut Loaded, registry: &Registry) {
     }
     for (located, findings) in loaded.objects.iter().zip(findings) {
         let object = located.object.object_ref();
-        loaded.diagnostics.extend(findings.iter().map(|finding| located.origin.diagnostic(&object, finding)));
+        // A member of a wrong type has been told; that it then counts as absent is nothing to tell.
+        let told: Vec<_> = loaded
+            .diagnostics
+            .iter()
+            .filter(|one| one.object.as_ref() == Some(&object))
+            .map(|one| one.path.clone())
+            .collect();
+        let new = findings.iter().filter(|finding| !told.contains(&finding.path));
+        let new: Vec<_> = new.map(|finding| located.origin.diagnostic(&object, finding)).collect();
+        loaded.diagnostics.extend(new);
     }
     loaded.diagnostics.sort_by_key(|diagnostic| {
         diagnostic.place.as_ref().map(|place| (place.file.clone(), place.line, place.column))

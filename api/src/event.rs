@@ -57,10 +57,15 @@ struct Envelope<'e> {
     datacontenttype: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time: Option<String>,
-    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    #[serde(default, borrow, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     data: Option<&'e RawValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data_base64: Option<String>,
+}
+
+/// JSON null is data, too.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Attributes that are no extensions.
@@ -111,9 +116,7 @@ impl Event {
     }
 
     fn json_data(&self) -> Option<&RawValue> {
-        let media_type = self.datacontenttype.as_deref().unwrap_or("application/json");
-        let is_json = media_type == "application/json" || media_type.ends_with("+json");
-        let data = self.data.as_ref().filter(|_| is_json)?;
+        let data = self.data.as_ref().filter(|_| is_json(self.datacontenttype.as_deref()))?;
         serde_json::from_slice::<&RawValue>(data).ok().filter(|raw| raw.get().len() == data.len())
     }
 
@@ -132,7 +135,8 @@ impl Event {
         let decoded = envelope.data_base64.map(|text| STANDARD.decode(text)).transpose();
         let decoded =
             decoded.map_err(|_| EventError::Attribute { attribute: "data_base64", expected: "base64" })?;
-        let data = envelope.data.map(|raw| Bytes::copy_from_slice(raw.get().as_bytes()));
+        let is_json = is_json(envelope.datacontenttype.as_deref());
+        let data = envelope.data.map(|raw| data_bytes(raw.get(), is_json));
         Ok(Self {
             id: envelope.id.into(),
             source: envelope.source.into(),
@@ -172,6 +176,17 @@ impl Event {
     }
 }
 
+fn is_json(media_type: Option<&str>) -> bool {
+    let media_type = media_type.unwrap_or("application/json");
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
+/// A text that stands for data of another media type is that data; everything else is kept byte for byte.
+fn data_bytes(raw: &str, is_json: bool) -> Bytes {
+    let text = if is_json { None } else { serde_json::from_str::<String>(raw).ok() };
+    text.map_or_else(|| Bytes::copy_from_slice(raw.as_bytes()), Bytes::from)
+}
+
 /// JSON text with `<`, `>` and `&` escaped, as Go writes it.
 fn go_json(value: &Value) -> String {
     value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
@@ -181,5 +196,13 @@ fn go_json(value: &Value) -> String {
 fn extensions(bytes: &[u8]) -> Result<BTreeMap<String, Value>, EventError> {
     let members: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes)?;
     let others = members.into_iter().filter(|(name, _)| !ATTRIBUTES.contains(&name.as_str()));
-    others.map(|(name, raw)| Ok((name, serde_json::from_str(raw.get())?))).collect()
+    let others = others.map(|(name, raw)| Ok((name, serde_json::from_str(raw.get())?)));
+    let others: BTreeMap<String, Value> = others.collect::<Result<_, serde_json::Error>>()?;
+    if others.values().any(|value| value.is_object() || value.is_array()) {
+        return Err(EventError::Attribute {
+            attribute: "extension",
+            expected: "a text, a number or a boolean",
+        });
+    }
+    Ok(others)
 }

@@ -33,3 +33,6 @@ pub use settings::{
     Backoff, BackoffDuration, BasicAuth, ConfigMapKeyRef, SecretKeyRef, SecureHeader, Tls, ValueFrom,
 };
 pub use validation::parameter_findings;
+
+#[cfg(test)]
+mod tests;

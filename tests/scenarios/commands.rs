@@ -77,7 +77,7 @@ async fn findings_as_json_hold_the_place_in_fields() {
         .filter(|one| one["severity"] == "error")
         .map(|one| one["place"]["line"].as_u64().unwrap())
         .collect();
-    assert_eq!(places, [13, 16, 25]);
+    assert_eq!(places, [13, 16, 25], "one finding a mistake");
 }
 
 #[tokio::test]

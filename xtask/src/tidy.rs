@@ -151,8 +151,18 @@ fn manifests(root: &Path, house: &House) -> Result<Vec<String>> {
 
 /// What would be built, on any target. The lock file names more: what is optional and never asked for.
 fn tree(root: &Path) -> Result<Vec<String>> {
-    let arguments =
-        ["tree", "--workspace", "--target", "all", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}"];
+    let arguments = [
+        "tree",
+        "--workspace",
+        "--target",
+        "all",
+        "--edges",
+        "normal,build,dev",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(root).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let packages: BTreeSet<&str> = text.lines().map(|line| line.trim_end_matches(" (*)")).collect();

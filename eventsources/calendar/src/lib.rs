@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use eventsource_core::{Context, Draft, Error, EventSource};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use zetes_api::{EventId, Invalid};
 use zetes_schedule::go_time;
@@ -63,12 +64,16 @@ impl EventSource for Calendar {
 
 impl Calendar {
     async fn emit(&self, cx: &Context, at: Timestamp) -> Result<(), Error> {
-        let event_time = go_time::format(&at.to_zoned(self.plan.zone().clone()));
-        let data = Data { event_time, metadata: self.metadata.as_ref() };
+        let data = Data { event_time: event_time(at), metadata: self.metadata.as_ref() };
         let id = EventId::from(format!("{}-{}", cx.event(), at.as_second()));
         cx.emit(Draft::json(Some(id), &data)?).await?;
         cx.set_cursor(at.to_string().into()).await
     }
+}
+
+/// As the reference writes it on a clock that stands at UTC.
+fn event_time(at: Timestamp) -> String {
+    go_time::format(&at.to_zoned(TimeZone::UTC))
 }
 
 /// The tick that was emitted last, whenever that was. A cursor that can't be read counts as none.

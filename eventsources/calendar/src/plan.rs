@@ -56,10 +56,6 @@ impl Plan {
         })
     }
 
-    pub(crate) fn zone(&self) -> &TimeZone {
-        &self.zone
-    }
-
     /// From where ticks are looked for: the last one if missed ones are to be caught up with, at most so far back; else now.
     pub(crate) fn start(&self, last: Option<Timestamp>, now: Timestamp) -> Timestamp {
         match (self.catch_up, last) {

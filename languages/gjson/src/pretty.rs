@@ -117,7 +117,8 @@ fn block<T>(
 
 /// An array without objects, if it has at most `width` characters on one line.
 fn one_line(json: &str, width: usize) -> Option<String> {
-    if width <= 3 {
+    let longer = json.bytes().filter(|byte| *byte > b' ').nth(width).is_some();
+    if width <= 3 || longer {
         return None;
     }
     let line = spaced(json, 0)?;

@@ -79,9 +79,7 @@ impl<'j> Value<'j> {
             Kind::False => Cow::Borrowed("false"),
             Kind::Json => Cow::Borrowed(&self.raw),
             Kind::String => unquote(&self.raw),
-            Kind::Number if self.raw.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) => {
-                Cow::Borrowed(&self.raw)
-            }
+            Kind::Number if is_integer(&self.raw) => Cow::Borrowed(&self.raw),
             Kind::Number => Cow::Owned(plain_decimal(self.number())),
         }
     }
@@ -107,6 +105,10 @@ impl<'j> Value<'j> {
     }
 }
 
+fn is_integer(number: &str) -> bool {
+    number.strip_prefix('-').unwrap_or(number).bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Go's `strconv.ParseBool`.
 pub(crate) fn go_bool(text: &str) -> Option<bool> {
     match text {
@@ -116,7 +118,7 @@ pub(crate) fn go_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// Go's `strconv.ParseFloat`, but for hexadecimal: `_` may stand between digits only after a base prefix, so never here.
+/// Go's `strconv.ParseFloat`, but for hexadecimal. A `_` may stand between two digits.
 pub(crate) fn go_float(text: &str) -> Option<f64> {
     let unsigned = text.trim_start_matches(['+', '-']);
     let word = unsigned.to_ascii_lowercase();
@@ -126,7 +128,21 @@ pub(crate) fn go_float(text: &str) -> Option<f64> {
     {
         return None;
     }
-    text.parse().ok()
+    if text.contains('_') { without_underscores(text)?.parse().ok() } else { text.parse().ok() }
+}
+
+fn without_underscores(number: &str) -> Option<String> {
+    let mut parts = number.split('_').peekable();
+    let mut joined = String::with_capacity(number.len());
+    while let Some(part) = parts.next() {
+        let begins = joined.is_empty() || part.starts_with(|c: char| c.is_ascii_digit());
+        let ends = parts.peek().is_none() || part.ends_with(|c: char| c.is_ascii_digit());
+        if !(begins && ends) {
+            return None;
+        }
+        joined.push_str(part);
+    }
+    Some(joined)
 }
 
 /// Shortest digits that read back, without an exponent.
@@ -162,7 +178,7 @@ pub(crate) fn unescape(text: &str) -> String {
             Some('f') => decoded.push('\u{c}'),
             Some(same @ ('"' | '\\' | '/')) => decoded.push(same),
             Some('u') => {
-                let (found, used) = unicode(chars.as_str());
+                let Some((found, used)) = unicode(chars.as_str()) else { return decoded };
                 decoded.push(found);
                 rest = chars.as_str().get(used..).unwrap_or_default();
                 continue;
@@ -175,18 +191,22 @@ pub(crate) fn unescape(text: &str) -> String {
     decoded
 }
 
-/// The character of the digits behind `\u`, its other half included, and how many bytes that took.
-fn unicode(text: &str) -> (char, usize) {
-    let unit = |at: usize| text.get(at..at + 4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    let Some(first) = unit(0) else { return (char::REPLACEMENT_CHARACTER, text.len().min(4)) };
-    if (0xD800..0xDC00).contains(&first)
-        && text.get(4..6) == Some("\\u")
-        && let Some(second) = unit(6).filter(|second| (0xDC00..0xE000).contains(second))
-    {
-        let joined = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        return (char::from_u32(joined).unwrap_or(char::REPLACEMENT_CHARACTER), 10);
+/// The character of the digits behind `\u`, its other half included, and how many bytes that took; `None` where the text
+/// ends within them.
+fn unicode(text: &str) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        let digits =
+            text.get(at..at + 4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        u32::from_str_radix(digits?, 16).ok()
+    };
+    let first = if text.len() < 4 { return None } else { unit(0).unwrap_or_default() };
+    if !(0xD800..0xE000).contains(&first) || text.get(4..6) != Some("\\u") || text.len() < 10 {
+        return Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 4));
     }
-    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 4)
+    let second = unit(6).filter(|second| first < 0xDC00 && (0xDC00..0xE000).contains(second));
+    let joined =
+        second.and_then(|second| char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)));
+    Some((joined.unwrap_or(char::REPLACEMENT_CHARACTER), 10))
 }
 
 /// A JSON string literal as Go writes it: `<`, `>`, `&` and the two line separators are escaped, too.

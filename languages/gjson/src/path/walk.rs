@@ -29,6 +29,9 @@ impl Path {
                 None if step.may_miss(&current, lines, steps.get(at + 1)) => Cow::Borrowed(""),
                 None => return None,
             };
+            if matches!(&current, Cow::Owned(built) if built.len() > MAX_BUILT) {
+                return None;
+            }
             lines = false;
         }
         Value::first_of(current)
@@ -44,7 +47,7 @@ fn part<'j>(text: &Cow<'j, str>, span: scan::Span) -> Value<'j> {
 }
 
 impl Step {
-    fn builds(&self) -> bool {
+    pub(super) fn builds(&self) -> bool {
         matches!(self, Self::Modify(_) | Self::Multi { .. } | Self::Literal(_))
     }
 
@@ -83,7 +86,7 @@ impl Step {
             Self::Each(rest) => {
                 let elements = elements(json, lines)?.whole()?.into_iter();
                 let found = elements.filter_map(|span| rest.get(span.of(json)));
-                bounded('[', ']', found.map(Value::into_raw)).map(Value::new)
+                Some(Value::new(joined('[', ']', found.map(Value::into_raw))))
             }
             Self::Find { query, all: false, rest } => {
                 let span = elements(json, lines)?.find(|span| query.matches(span.of(json)))?;
@@ -97,11 +100,10 @@ impl Step {
                     None => Some(Cow::Borrowed(element)),
                     Some(rest) => rest.get(element).map(Value::into_raw),
                 });
-                bounded('[', ']', found).map(Value::new)
+                Some(Value::new(joined('[', ']', found)))
             }
-            Self::Modify(modifier) => Value::first_of(Cow::Owned(modifier.apply(json)))
-                .filter(|value| value.raw().len() <= MAX_BUILT),
-            Self::Multi { object, parts } => multi(*object, parts, json).map(Value::new),
+            Self::Modify(modifier) => Value::first_of(Cow::Owned(modifier.apply(json))),
+            Self::Multi { object, parts } => Some(Value::new(multi(*object, parts, json))),
             Self::Literal(text) => Value::first_of(Cow::Owned(text.clone())),
             Self::Lines => None,
         }
@@ -126,12 +128,12 @@ fn elements(json: &str, lines: bool) -> Option<scan::Elements<'_>> {
     if lines { Some(scan::lines(json)) } else { scan::elements(json) }
 }
 
-/// Texts between brackets; `None` when they get too long.
-fn bounded<'t>(open: char, close: char, texts: impl Iterator<Item = Cow<'t, str>>) -> Option<String> {
+/// Texts between brackets. Ends early when it got too long to be found at all.
+fn joined<'t>(open: char, close: char, texts: impl Iterator<Item = Cow<'t, str>>) -> String {
     let mut built = String::from(open);
     for text in texts {
-        if built.len() + text.len() > MAX_BUILT {
-            return None;
+        if built.len() > MAX_BUILT {
+            return built;
         }
         if built.len() > 1 {
             built.push(',');
@@ -139,15 +141,15 @@ fn bounded<'t>(open: char, close: char, texts: impl Iterator<Item = Cow<'t, str>
         built.push_str(&text);
     }
     built.push(close);
-    Some(built)
+    built
 }
 
-fn multi(object: bool, parts: &[Part], json: &str) -> Option<String> {
+fn multi(object: bool, parts: &[Part], json: &str) -> String {
     let found = parts.iter().filter_map(|part| {
         let value = part.path.get(json)?.into_raw();
         Some(if object { Cow::Owned(format!("{}:{value}", part.name)) } else { value })
     });
-    if object { bounded('{', '}', found) } else { bounded('[', ']', found) }
+    if object { joined('{', '}', found) } else { joined('[', ']', found) }
 }
 
 impl Key {
@@ -160,7 +162,7 @@ impl Key {
         self.fits(span.of(json)).then(|| part(json, span))
     }
 
-    fn takes(&self, quoted: &str, value: &str) -> bool {
+    pub(super) fn takes(&self, quoted: &str, value: &str) -> bool {
         self.names(quoted) && self.fits(value)
     }
 

@@ -1,0 +1,245 @@
+//! Events and manifests against the reference's answers.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::manifest::{self, Manifests, Options, Source};
+use crate::{Event, FieldPath, Finding, Severity};
+
+fn shared() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"))
+}
+
+/// Rows of a vector file, or nothing (said loudly; a failure in CI) when the folder is not there.
+fn rows(kind: &str) -> Vec<Value> {
+    let file = shared().join("vectors").join(format!("{kind}.jsonl"));
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{} is missing: put the vectors beside the checkout",
+            file.display()
+        );
+        eprintln!("NOT RUN: {} is missing", file.display());
+        return Vec::new();
+    };
+    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn check(kind: &str, answer: impl Fn(&Value) -> Value) {
+    // Two rules of the reference that are not kept: versions before 1.0 are read as 1.0, and keys are matched as written.
+    let kept = |row: &Value| {
+        !row["input"].to_string().contains(r#"specversion\":\"0.3"#)
+            && !row["input"].to_string().contains("Duration")
+    };
+    let rows: Vec<Value> = rows(kind).into_iter().filter(kept).collect();
+    let expected = |row: &Value| row.get("zetes").unwrap_or(&row["expect"]).clone();
+    let wrong: Vec<String> = rows
+        .iter()
+        .map(|row| (row, answer(&row["input"])))
+        .filter(|(row, got)| *got != expected(row))
+        .map(|(row, got)| {
+            format!("{}: {}\n  expected {}\n  got      {got}", row["id"], row["input"], expected(row))
+        })
+        .collect();
+    println!("{kind}: {} of {}", rows.len() - wrong.len(), rows.len());
+    assert!(wrong.is_empty(), "{} rows differ\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn read(text: &str) -> Manifests {
+    let options = Options { default_namespace: "default".into() };
+    manifest::read(Source { file: "file.yaml", text }, &options)
+}
+
+/// Everything that is wrong, as `line:column code path`.
+fn told(text: &str) -> Vec<String> {
+    let manifests = read(text);
+    let mut told: Vec<String> = manifests
+        .diagnostics
+        .iter()
+        .map(|one| {
+            let place = one
+                .place
+                .as_ref()
+                .map_or_else(String::new, |place| format!("{}:{} ", place.line, place.column));
+            format!("{place}{} {}", one.code, one.path)
+        })
+        .collect();
+    for located in &manifests.objects {
+        let object = located.object.object_ref();
+        for finding in manifest::validate(&located.object) {
+            let place = located.origin.diagnostic(&object, &finding).place.unwrap();
+            told.push(format!("{}:{} {} {}", place.line, place.column, finding.code, finding.path));
+        }
+    }
+    told
+}
+
+#[test]
+fn a_message_on_the_bus_is_written_as_the_reference_writes_it() {
+    check("bus-message", |input| {
+        let text = |key: &str| input[key].as_str().unwrap_or_default().to_owned();
+        let event = Event {
+            // Event sources fill in what is empty.
+            id: if text("id").is_empty() { "generated".into() } else { text("id").into() },
+            source: text("source").into(),
+            subject: text("subject").into(),
+            event_type: text("type"),
+            time: text("time").parse().ok().filter(|_| !text("time").starts_with("0001-")),
+            datacontenttype: Some("application/json".to_owned()),
+            extensions: std::collections::BTreeMap::new(),
+            data: Some(text("data").into()),
+        };
+        json!({"message": String::from_utf8(event.to_argo_json()).unwrap()})
+    });
+}
+
+#[test]
+fn the_documents_of_an_event_are_the_reference_s() {
+    check("event-documents", |input| {
+        let Ok(event) = Event::from_json(input["message"].as_str().unwrap().as_bytes()) else {
+            return json!({"error": true});
+        };
+        let data = String::from_utf8_lossy(event.data.as_deref().unwrap_or_default()).into_owned();
+        json!({"context": event.context_json(), "data": data, "whole": event.whole_json()})
+    });
+}
+
+#[test]
+fn our_own_layout_keeps_data_byte_for_byte_and_extensions() {
+    let message = r#"{"specversion":"1.0","id":"1","source":"s","type":"t","subject":"e","data":{"b" : 1,"a":1.50},"traceparent":"00-x"}"#;
+    let event = Event::from_json(message.as_bytes()).unwrap();
+    assert_eq!(event.data_text(), Some(r#"{"b" : 1,"a":1.50}"#));
+    let again = Event::from_json(&event.to_json()).unwrap();
+    assert_eq!(again, event);
+    assert_eq!(again.extensions["traceparent"], "00-x");
+}
+
+const MISTAKES: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: Sensor
+metadata: {name: deploy}
+spec:
+  dependencies:
+    - name: build
+      eventSourceName: ci
+      evenName: done
+  triggers:
+    - template: {name: t, log: {}}
+      rateLimit: {requestsPerUnit: many}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: EventSource
+metadata: {name: ci}
+spec:
+  calender: {}
+";
+
+#[test]
+fn every_mistake_of_every_document_is_told_with_its_place() {
+    assert_eq!(
+        told(MISTAKES),
+        [
+            "8:7 unknown-field spec.dependencies[0].evenName",
+            "11:36 wrong-type spec.triggers[0].rateLimit.requestsPerUnit",
+            "6:7 missing-field spec.dependencies[0].eventName",
+            "11:36 bad-value spec.triggers[0].rateLimit.requestsPerUnit",
+            "17:3 unknown-field spec.calender",
+        ]
+    );
+}
+
+#[test]
+fn a_document_that_is_no_yaml_stops_no_other() {
+    let manifests = read(
+        "a: [\n---\napiVersion: argoproj.io/v1alpha1\nkind: Sensor\nmetadata: {name: s}\nspec: {dependencies: [], triggers: []}\n",
+    );
+    assert_eq!(manifests.objects.len(), 1);
+    assert_eq!(manifests.diagnostics[0].code, "not-yaml");
+}
+
+#[test]
+fn an_unrendered_helm_template_is_recognised() {
+    let manifests = read("kind: Sensor\nmetadata:\n  name: {{ .Values.name }}\n");
+    assert!(manifests.diagnostics[0].hint.as_ref().unwrap().contains("Helm"), "{:?}", manifests.diagnostics);
+}
+
+#[test]
+fn the_same_object_twice_names_both_places() {
+    let one = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n";
+    let manifests = read(&format!("{one}---\n{one}"));
+    let found = manifest::check_duplicates(&manifests.objects);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].message.contains("file.yaml:4:9"), "{}", found[0].message);
+    assert_eq!(found[0].place.as_ref().unwrap().line, 9);
+}
+
+#[test]
+fn a_misspelt_field_hints_at_the_right_one() {
+    let (_, findings) = manifest::decode::<crate::RateLimit>(&json!({"requestPerUnit": 1}));
+    assert_eq!(findings[0].hint.as_deref(), Some("did you mean `requestsPerUnit`?"));
+    assert_eq!(findings[0].severity, Severity::Warning);
+}
+
+/// Whether this crate finds a reason to refuse; kinds' own configurations are other crates' affair.
+fn refused(manifests: &Manifests) -> bool {
+    let own = manifests.objects.iter().flat_map(|located| manifest::validate(&located.object));
+    manifests.diagnostics.iter().any(|one| one.severity == Severity::Error)
+        || own.collect::<Vec<_>>().iter().any(Finding::is_error)
+}
+
+/// The text of one document of a manifest of the compatibility set.
+fn document(file: &str, index: usize) -> Option<String> {
+    let text = std::fs::read_to_string(shared().join("compat").join(file)).ok()?;
+    text.split("\n---").nth(index).map(|document| document.trim_start_matches('-').to_owned())
+}
+
+#[test]
+fn what_the_reference_accepts_is_never_refused() {
+    let mut wrong = Vec::new();
+    let mut rows = rows("validation");
+    rows.retain(|row| row.get("zetes").unwrap_or(&row["expect"])["valid"] == true);
+    for row in &rows {
+        let input = &row["input"];
+        let index = usize::try_from(input["document"].as_u64().unwrap()).unwrap();
+        let Some(text) = document(input["file"].as_str().unwrap(), index) else { continue };
+        let manifests = read(&text);
+        if refused(&manifests) {
+            wrong.push(format!("{} document {index}: {:?}", input["file"], told(&text)));
+        }
+    }
+    println!("validation, accepted: {} of {}", rows.len() - wrong.len(), rows.len());
+    assert!(wrong.is_empty(), "{} refused\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_path_is_written_as_people_write_it() {
+    let path = FieldPath::from("spec.triggers").index(0).key("a.b");
+    assert_eq!(path.to_string(), r#"spec.triggers[0]["a.b"]"#);
+}
+
+#[test]
+fn pauses_between_attempts_are_the_reference_s() {
+    check("backoff", |input| {
+        let Ok(value) = serde_json::from_str::<Value>(input["backoff"].as_str().unwrap()) else {
+            return json!({"error": true});
+        };
+        let value = if value.is_null() { json!({}) } else { value };
+        let (Some(backoff), _) = manifest::decode::<crate::Backoff>(&value) else {
+            return json!({"error": true});
+        };
+        let number = |number: f64| {
+            if number.fract() == 0.0 {
+                json!(format!("{number}").parse::<i64>().unwrap())
+            } else {
+                json!(number)
+            }
+        };
+        json!({
+            "attempts": backoff.attempts(),
+            "nanoseconds": backoff.nanoseconds(),
+            "factor": number(backoff.factor.unwrap_or(1.0)),
+            "jitter": number(backoff.jitter.unwrap_or(1.0)),
+        })
+    });
+}

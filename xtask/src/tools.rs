@@ -28,8 +28,13 @@ impl Tools {
         Ok(tools)
     }
 
+    /// Each tool has its own: pip replaces what it finds in a folder.
+    fn folder(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     fn program(&self, name: &str) -> PathBuf {
-        self.folder.join("bin").join(format!("cargo-{name}"))
+        self.folder(name).join("bin").join(format!("cargo-{name}"))
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -49,7 +54,7 @@ impl Tools {
                 "--upgrade",
                 "--target",
             ])
-            .arg(&self.folder)
+            .arg(self.folder(name))
             .arg(package)
             .status();
         pip.is_ok_and(|status| status.success()) && self.has(name)
@@ -58,7 +63,7 @@ impl Tools {
     fn build(&self, name: &str) -> Result<()> {
         let status = Command::new(env!("CARGO"))
             .args(["install", "--locked", "--root"])
-            .arg(&self.folder)
+            .arg(self.folder(name))
             .arg(format!("cargo-{name}"))
             .status()?;
         ensure!(status.success(), "cargo-{name} can be installed neither by pip nor by cargo");

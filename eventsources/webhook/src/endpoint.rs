@@ -58,9 +58,6 @@ impl Endpoint {
         if self.port.parse::<u16>().is_err() {
             findings.push(bad("port", format!("expected a port from 0 to 65535, found `{}`", self.port)));
         }
-        if self.max_payload_size.is_some_and(|size| size <= 0) {
-            findings.push(bad("maxPayloadSize", "expected more than 0 bytes".to_owned()));
-        }
         if self.server_cert_secret.is_some() != self.server_key_secret.is_some() {
             let present =
                 if self.server_cert_secret.is_some() { "serverCertSecret" } else { "serverKeySecret" };

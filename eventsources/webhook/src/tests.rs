@@ -60,6 +60,8 @@ pub(crate) fn delivery(secret: &str, body: &str) -> Request {
     Request { method: Method::POST, path: "/push".into(), query: None, headers, body: body.to_owned().into() }
 }
 
+mod served;
+
 mod signatures {
     use super::*;
     use crate::signature::{check, header};

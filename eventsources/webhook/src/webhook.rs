@@ -133,13 +133,16 @@ impl HttpSource for Reader {
             .is_some_and(|value| value == "application/x-www-form-urlencoded");
         match request.method.as_str() {
             "GET" => self.draft(request, pairs(request.query.as_deref().unwrap_or_default().as_bytes())),
+            "POST" if form && !is_encoded(&request.body) => Err(Refusal::malformed(
+                "the form is not encoded as it says: `%` stands before two hexadecimal digits",
+            )),
             "POST" if form => self.draft(request, pairs(&request.body)),
             "POST" => {
                 let body: &RawValue = serde_json::from_slice(&request.body)
                     .map_err(|error| Refusal::malformed(format!("the body is not JSON: {error}")))?;
                 self.draft(request, body)
             }
-            _ => Err(Refusal::method("GET, POST")),
+            other => Err(Refusal::malformed(format!("unsupported method: {other}"))),
         }
     }
 }
@@ -153,11 +156,19 @@ impl Reader {
     }
 }
 
-/// A query or a form as the reference shows it: each name with all its values.
+/// Whether every `%` stands before two hexadecimal digits.
+fn is_encoded(text: &[u8]) -> bool {
+    let mut pieces = text.split(|byte| *byte == b'%').skip(1);
+    pieces.all(|piece| piece.len() >= 2 && piece.iter().take(2).all(u8::is_ascii_hexdigit))
+}
+
+/// A query or a form as the reference shows it: each name with all its values. A pair with a `;` is left out.
 fn pairs(text: &[u8]) -> BTreeMap<String, Vec<String>> {
     let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in url::form_urlencoded::parse(text) {
-        pairs.entry(name.into_owned()).or_default().push(value.into_owned());
+    for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.contains(&b';')) {
+        for (name, value) in url::form_urlencoded::parse(pair) {
+            pairs.entry(name.into_owned()).or_default().push(value.into_owned());
+        }
     }
     pairs
 }

@@ -81,6 +81,15 @@ impl Reply {
         reply
     }
 
+    /// The same, at its clean path.
+    pub(crate) fn moved(path: &str) -> Self {
+        let mut reply = Self::text(StatusCode::MOVED_PERMANENTLY, "");
+        if let Ok(path) = HeaderValue::from_str(path) {
+            reply.headers.insert(header::LOCATION, path);
+        }
+        reply
+    }
+
     pub(crate) fn refused(refusal: Refusal) -> Self {
         let mut reply = Self::text(refusal.status, refusal.text);
         if let Some(allow) = refusal.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use regex::Regex;
 use zetes_api::SecretKeyRef;
 
 use super::reply::Reply;
@@ -37,19 +38,49 @@ pub(crate) struct Route {
     pub(crate) spec: RouteSpec,
     pub(crate) owner: Context,
     pub(crate) handler: Handler,
+    pattern: Regex,
 }
 
 impl Route {
+    /// # Errors
+    /// A segment's expression can't be read.
+    pub(crate) fn new(spec: RouteSpec, owner: Context, handler: Handler) -> Result<Self, regex::Error> {
+        let pattern = pattern(&spec.key.path)?;
+        Ok(Self { spec, owner, handler, pattern })
+    }
+
     pub(crate) fn matches(&self, path: &str) -> bool {
-        let (mut pattern, mut segments) = (self.spec.key.path.split('/'), path.split('/'));
-        loop {
-            match (pattern.next(), segments.next()) {
-                (None, None) => return true,
-                (Some(wanted), Some(found)) if wanted == found => {}
-                (Some(wanted), Some(found))
-                    if wanted.starts_with('{') && wanted.ends_with('}') && !found.is_empty() => {}
-                _ => return false,
-            }
+        self.pattern.is_match(path)
+    }
+}
+
+/// `{name}` stands for one segment, `{name:expression}` for what the expression matches.
+fn pattern(path: &str) -> Result<Regex, regex::Error> {
+    let mut pattern = String::from("^");
+    let mut rest = path;
+    while let Some((plain, variable)) = rest.split_once('{') {
+        let Some((variable, after)) = variable.split_once('}') else { break };
+        pattern.push_str(&regex::escape(plain));
+        let expression = variable.split_once(':').map_or("[^/]+", |(_, expression)| expression);
+        pattern = pattern + "(?:" + expression + ")";
+        rest = after;
+    }
+    pattern.push_str(&regex::escape(rest));
+    pattern.push('$');
+    regex::RegexBuilder::new(&pattern).size_limit(1 << 20).build()
+}
+
+/// The path without empty, `.` and `..` segments, if it has any: callers are sent there.
+pub(crate) fn cleaned(path: &str) -> Option<String> {
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
         }
     }
+    let slash = if path.len() > 1 && path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+    let clean = format!("/{}{slash}", segments.join("/"));
+    (clean != path).then_some(clean)
 }

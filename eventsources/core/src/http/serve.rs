@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::front::Port;
 use super::reply::{Refusal, Reply};
-use super::route::{Route, RouteSpec};
+use super::route::{Route, RouteSpec, cleaned};
 use crate::{Context, Draft, Error};
 
 /// A header must be there within this time after the connection or the last request.
@@ -62,7 +62,8 @@ impl Context {
             let (cx, source) = (cx.clone(), source.clone());
             Box::pin(async move { answer(&cx, &*source, &request).await })
         };
-        let route = Route { spec, owner: self.clone(), handler: Arc::new(handler) };
+        let route = Route::new(spec, self.clone(), Arc::new(handler));
+        let route = route.map_err(|error| Error::permanent(format!("endpoint: {error}")))?;
         let guard = self.front().add(route).await.map_err(Error::upstream)?;
         self.stopped().await;
         drop(guard);
@@ -155,7 +156,10 @@ async fn http(
 }
 
 async fn dispatch(State(port): State<Arc<Port>>, request: axum::extract::Request) -> Response {
-    let path = request.uri().path().to_owned();
+    let path = percent_encoding::percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    if let Some(clean) = cleaned(&path) {
+        return Reply::moved(&clean).into_response();
+    }
     let route = port.routes.load().iter().find(|route| route.matches(&path)).cloned();
     let reply = match route {
         Some(route) => routed(&route, request, path).await,

@@ -33,7 +33,6 @@ pub struct Http {
     secure_headers: Vec<(String, HeaderValue)>,
     basic: Option<(String, String)>,
     success: Success,
-    url: String,
 }
 
 /// Which statuses are successes.
@@ -81,7 +80,6 @@ impl Trigger for Http {
             secure_headers,
             basic,
             success,
-            url: config.url,
         })
     }
 
@@ -150,11 +148,6 @@ impl Http {
             headers.insert(header_name(name)?, value.clone());
         }
         Ok(headers)
-    }
-
-    /// Where it calls, as written.
-    pub fn url(&self) -> &str {
-        &self.url
     }
 }
 

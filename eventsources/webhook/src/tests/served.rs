@@ -1,0 +1,292 @@
+//! Requests over real sockets, through the front and onto a bus.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus_core::{Bus, EntryBody, MemoryBus, ReadFilter, Retention};
+use eventsource_core::{Deps, Factory, Front, Metrics, Running, Sources};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use zetes_api::EventSource;
+use zetes_runtime::{Clock, Registry, Secrets, SecretsBuilder};
+
+use crate::webhook::Webhook;
+
+/// One EventSource that is served.
+struct Served {
+    bus: Arc<MemoryBus>,
+    front: Front,
+    address: SocketAddr,
+    _running: Running,
+}
+
+fn factory(kind: &str) -> Option<Factory> {
+    match kind {
+        "webhook" => Some(Factory::of::<Webhook>()),
+        "github" => Some(Factory::of::<crate::github::Github>()),
+        "gitlab" => Some(Factory::of::<crate::gitlab::Gitlab>()),
+        _ => None,
+    }
+}
+
+async fn serve(spec: Value, secrets: SecretsBuilder, retention: Retention) -> Served {
+    let bus = Arc::new(MemoryBus::new(retention, Arc::new(|| Timestamp::UNIX_EPOCH)));
+    let front = Front::new(Ipv4Addr::LOCALHOST.into());
+    let deps = Deps {
+        bus: bus.clone(),
+        clock: Clock::system(),
+        secrets: secrets.build(),
+        front: front.clone(),
+        metrics: Metrics::register(&Registry::new()),
+    };
+    let object: EventSource =
+        serde_json::from_value(json!({"metadata": {"name": "hooks"}, "spec": spec})).unwrap();
+    let running = Sources::start(&object, factory, &deps);
+    let opened = async {
+        loop {
+            if let Some(address) = front.local_addr(0).await {
+                return address;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let address = tokio::time::timeout(Duration::from_secs(10), opened).await.unwrap_or_else(|_| {
+        let states: Vec<_> = running.observer().status();
+        panic!("the port was not opened: {states:?}")
+    });
+    Served { bus, front, address, _running: running }
+}
+
+impl Served {
+    /// Sends bytes and reads until the server closes.
+    async fn send(&self, request: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer))
+            .await
+            .expect("an answer")
+            .unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        (status, body.to_owned())
+    }
+
+    /// The data of every event on the bus.
+    async fn data(&self) -> Vec<String> {
+        let filter = ReadFilter { events: true, ..ReadFilter::default() };
+        let page = self.bus.read(0..u64::MAX, filter).await.unwrap();
+        let events = page.entries.into_iter().filter_map(|entry| match entry.body {
+            EntryBody::Event(event) => Some(event.data_text().unwrap().to_owned()),
+            EntryBody::Record(_) => None,
+        });
+        events.collect()
+    }
+}
+
+fn secret(name: &str, key: &str, value: &str) -> SecretsBuilder {
+    let mut secrets = Secrets::builder();
+    let document = json!({"metadata": {"name": name}, "stringData": {key: value}});
+    secrets.secret("default".into(), &serde_json::from_value(document).unwrap()).unwrap();
+    secrets
+}
+
+fn rows() -> Vec<Value> {
+    let file =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors/webhook-http.jsonl"));
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{} is missing: put the vectors beside the checkout",
+            file.display()
+        );
+        eprintln!("NOT RUN: {} is missing", file.display());
+        return Vec::new();
+    };
+    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The row's configuration: how its token is given is the vectors' own way.
+fn configured(row: &Value) -> (Value, SecretsBuilder, Retention) {
+    let mut config = row["input"]["webhook"].clone();
+    let members = config.as_object_mut().unwrap();
+    members.insert("port".to_owned(), json!("0"));
+    let token = members.shift_remove("token");
+    let refused =
+        members.shift_remove("busRefuses").is_some() || row["expect"]["text"] == "failed to record event";
+    if token.is_some() {
+        members.insert("authSecret".to_owned(), json!({"name": "token", "key": "token"}));
+    }
+    let secrets = match token.as_ref().and_then(Value::as_str) {
+        Some(token) => secret("token", "token", token),
+        None => Secrets::builder(),
+    };
+    let max_events = if refused { Some(0) } else { None };
+    (config, secrets, Retention { max_events, ..Retention::default() })
+}
+
+/// What differs, if anything does. Texts of refusals are free.
+async fn difference(row: &Value) -> Option<String> {
+    let (config, secrets, retention) = configured(row);
+    let served = serve(json!({"webhook": {"event": config}}), secrets, retention).await;
+    let (status, text) = served.send(row["input"]["request"].as_str().unwrap()).await;
+    let expected = row["zetes"].get("status").unwrap_or(&row["expect"]["status"]).clone();
+    // A form that can't be read is the caller's mistake.
+    let expected = if expected == 500 { json!(400) } else { expected };
+    let data: Vec<Value> =
+        served.data().await.iter().map(|data| serde_json::from_str(data).unwrap()).collect();
+    let wanted: Vec<Value> =
+        row["expect"]["data"].as_str().map(|data| serde_json::from_str(data).unwrap()).into_iter().collect();
+    if json!(status) == expected && data == wanted && (status != 200 || row["expect"]["text"] == json!(text))
+    {
+        return None;
+    }
+    Some(format!(
+        "{}: {}\n  expected {expected} {wanted:?}\n  got      {status} `{text}` {data:?}",
+        row["id"], row["input"]
+    ))
+}
+
+#[tokio::test]
+async fn requests_are_answered_and_become_data_as_in_the_reference() {
+    // An endpoint that can never match is refused at load here, without its secret nothing is served (S35), and the limit holds for
+    // forms, too (spec/event-sources.md 3.1).
+    let is_served = |row: &Value| {
+        let webhook = &row["input"]["webhook"];
+        let can_match = webhook["endpoint"].as_str().is_some_and(|path| path.starts_with('/'));
+        let limited_form = webhook.get("maxPayloadSize").is_some()
+            && row["input"]["request"].as_str().unwrap().contains("urlencoded");
+        can_match && webhook.get("authSecretUnreadable").is_none() && !limited_form
+    };
+    let (rows, refused): (Vec<_>, Vec<_>) = rows().into_iter().partition(is_served);
+    let mut wrong = Vec::new();
+    for row in &rows {
+        wrong.extend(difference(row).await);
+    }
+    println!("webhook-http: {} of {}, {} not served", rows.len() - wrong.len(), rows.len(), refused.len());
+    assert!(wrong.is_empty(), "{} rows differ\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_bus_that_takes_nothing_is_answered_with_503_and_when_to_come_again() {
+    let full = Retention { max_events: Some(0), ..Retention::default() };
+    let served = serve(
+        json!({"webhook": {"e": {"endpoint": "/e", "port": "0", "method": "POST"}}}),
+        Secrets::builder(),
+        full,
+    )
+    .await;
+    let answer =
+        reqwest_client().post(format!("http://{}/e", served.address)).body("{}").send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "1");
+}
+
+fn reqwest_client() -> reqwest::Client {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_signed_delivery_that_comes_twice_is_one_event() {
+    let spec = json!({"github": {"push": {
+        "webhook": {"endpoint": "/push", "port": "0"}, "webhookSecret": {"name": "hook", "key": "secret"},
+    }}});
+    let served = serve(spec, secret("hook", "secret", "s3cret"), Retention::default()).await;
+    let signed = super::delivery("s3cret", r#"{"ref":"refs/heads/main","big":12345678901234567890}"#);
+    for _ in 0..2 {
+        let request =
+            reqwest_client().post(format!("http://{}/push", served.address)).headers(signed.headers.clone());
+        let answer = request.body(signed.body.clone()).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["x-event-id"].to_str().unwrap()),
+            (200, "d-1")
+        );
+    }
+    let data = served.data().await;
+    assert_eq!(data.len(), 1);
+    assert!(data[0].contains("12345678901234567890"), "digits are kept: {}", data[0]);
+    assert!(data[0].contains(r#""X-GitHub-Delivery":"d-1","X-GitHub-Event":"push""#), "{}", data[0]);
+    let forged = super::delivery("guessed", "{}");
+    let request =
+        reqwest_client().post(format!("http://{}/push", served.address)).headers(forged.headers.clone());
+    assert_eq!(request.body("{}").send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn a_gitlab_token_is_checked_even_when_no_hook_is_managed() {
+    let spec = json!({"gitlab": {"push": {
+        "webhook": {"endpoint": "/push", "port": "0"}, "secretToken": {"name": "hook", "key": "token"},
+        "accessToken": {"name": "hook", "key": "token"}, "gitlabBaseURL": "https://gitlab.example.com", "events": [], "projects": ["a/b"],
+    }}});
+    let served = serve(spec, secret("hook", "token", "right"), Retention::default()).await;
+    let post = |token: &'static str| {
+        reqwest_client()
+            .post(format!("http://{}/push", served.address))
+            .header("x-gitlab-token", token)
+            .body("{}")
+            .send()
+    };
+    assert_eq!(post("wrong").await.unwrap().status(), 401);
+    assert_eq!(post("right").await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_port_with_a_certificate_speaks_tls() {
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let mut secrets = Secrets::builder();
+    let document = json!({"metadata": {"name": "tls"}, "stringData": {"crt": certified.cert.pem(), "key": certified.signing_key.serialize_pem()}});
+    secrets.secret("default".into(), &serde_json::from_value(document).unwrap()).unwrap();
+    let spec = json!({"webhook": {"e": {
+        "endpoint": "/e", "port": "0", "method": "POST",
+        "serverCertSecret": {"name": "tls", "key": "crt"}, "serverKeySecret": {"name": "tls", "key": "key"},
+    }}});
+    let served = serve(spec, secrets, Retention::default()).await;
+    let post = reqwest_client().post(format!("https://{}/e", served.address)).body("{}").send();
+    assert_eq!(post.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn two_events_share_a_port_and_health_answers_beside_them() {
+    let spec = json!({"webhook": {
+        "a": {"endpoint": "/a", "port": "0", "method": "POST"},
+        "b": {"endpoint": "/b", "port": "0", "method": "POST"},
+    }});
+    let served = serve(spec, Secrets::builder(), Retention::default()).await;
+    for path in ["/a", "/b"] {
+        // The second route may be a moment behind the first, which opened the port.
+        loop {
+            let answer = reqwest_client()
+                .post(format!("http://{}{path}", served.address))
+                .body("{}")
+                .send()
+                .await
+                .unwrap();
+            if answer.status() == 200 {
+                break;
+            }
+        }
+    }
+    assert_eq!(
+        reqwest_client()
+            .get(format!("http://{}/health", served.address))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap(),
+        "OK"
+    );
+    assert_eq!(
+        reqwest_client().get(format!("http://{}/c", served.address)).send().await.unwrap().status(),
+        404
+    );
+    served.front.stop(Duration::from_secs(5)).await;
+    assert!(TcpStream::connect(served.address).await.is_err(), "a stopped front accepts nothing");
+}

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bus_core::Bus;
+use bus_core::{Bus, Retention};
 use bus_embedded::{EmbeddedBus, Options};
 use eventsource_core::{Front, PartState, PartStatus, Sources};
 use prometheus_client::metrics::counter::Counter;
@@ -31,6 +31,7 @@ use crate::admin;
 use crate::history::Process;
 use crate::load::Loaded;
 use crate::registry::Registry;
+use crate::retention;
 
 /// What `zetes run` was told.
 #[derive(Clone, Debug)]
@@ -240,7 +241,7 @@ impl Application {
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&settings.data).with_context(|| settings.data.display().to_string())?;
         let clock = Clock::system();
-        let bus = open_bus(&settings, &clock).await?;
+        let bus = open_bus(&settings, retention::of(&loaded.objects), &clock).await?;
         let listener = TcpListener::bind(settings.admin).await.with_context(|| {
             format!(
                 "the admin port {} can't be opened; choose another with --admin 127.0.0.1:PORT",
@@ -422,9 +423,9 @@ pub(crate) fn spawn<F: Future<Output: Send + 'static> + Send + 'static>(
     AbortOnDropHandle::new(tokio::spawn(future))
 }
 
-async fn open_bus(settings: &Settings, clock: &Clock) -> anyhow::Result<Arc<dyn Bus>> {
+async fn open_bus(settings: &Settings, retention: Retention, clock: &Clock) -> anyhow::Result<Arc<dyn Bus>> {
     let directory = settings.data.join("bus");
-    let options = Options { clock: clock.clone(), ..Options::default() };
+    let options = Options { clock: clock.clone(), retention, ..Options::default() };
     let (bus, report) = EmbeddedBus::open(&directory, options).await?;
     report.tell();
     Ok(Arc::new(bus))

@@ -8,6 +8,7 @@ mod history;
 mod load;
 mod output;
 mod registry;
+mod retention;
 mod telemetry;
 
 use std::process::ExitCode;

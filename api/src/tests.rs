@@ -212,6 +212,32 @@ fn what_the_reference_accepts_is_never_refused() {
     assert!(wrong.is_empty(), "{} refused\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// All files below a folder.
+fn files(folder: &std::path::Path) -> Vec<PathBuf> {
+    let entries =
+        std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// `ZETES_MANIFESTS` names another folder.
+#[test]
+fn every_manifest_of_the_field_is_read_or_told_with_its_place() {
+    let folder = std::env::var_os("ZETES_MANIFESTS").map_or_else(|| shared().join("compat"), PathBuf::from);
+    let is_yaml =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let (mut objects, mut refused) = (0, 0);
+    for file in files(&folder).into_iter().filter(is_yaml) {
+        let manifests = read(&std::fs::read_to_string(&file).unwrap());
+        objects += manifests.objects.len();
+        for one in manifests.diagnostics.iter().filter(|one| one.severity == Severity::Error) {
+            refused += 1;
+            assert!(one.place.is_some(), "{}: no place: {one:?}", file.display());
+        }
+    }
+    println!("manifests: {objects} objects, {refused} refusals, each with its place");
+    assert!(objects > 0 || std::env::var_os("CI").is_none(), "no manifest under {}", folder.display());
+}
+
 #[test]
 fn a_path_is_written_as_people_write_it() {
     let path = FieldPath::from("spec.triggers").index(0).key("a.b");

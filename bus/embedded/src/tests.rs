@@ -17,6 +17,27 @@ use zetes_runtime::Clock;
 
 use crate::{EmbeddedBus, OpenReport, Options};
 
+mod contract {
+    use super::*;
+
+    struct Embedded {
+        folder: tempfile::TempDir,
+        clock: Clock,
+    }
+
+    impl bus_core::contract::Factory for Embedded {
+        async fn open(&self) -> Arc<dyn Bus> {
+            Arc::new(open(self.folder.path(), &self.clock).await.0)
+        }
+
+        fn advance(&self, by: Duration) {
+            self.clock.advance(by);
+        }
+    }
+
+    bus_core::contract_suite!(Embedded { folder: tempfile::tempdir().unwrap(), clock: clock() });
+}
+
 fn options(clock: &Clock) -> Options {
     Options { segment_bytes: 1 << 20, clock: clock.clone(), ..Options::default() }
 }

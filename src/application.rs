@@ -138,6 +138,7 @@ struct BusGauges {
     bytes: Gauge,
     evicted: Gauge,
     lag: Family<Vec<(&'static str, String)>, Gauge>,
+    oldest: Family<Vec<(&'static str, String)>, Gauge>,
 }
 
 impl Observed {
@@ -177,6 +178,7 @@ impl Observed {
     pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
         let stats = self.bus.stats().await?;
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let now = Clock::system().now();
         self.gauges.events.set(number(stats.events));
         self.gauges.bytes.set(number(stats.bytes));
         self.gauges.evicted.set(number(stats.evicted_unread));
@@ -188,6 +190,9 @@ impl Observed {
                 ("trigger", name.trigger.to_string()),
             ];
             self.gauges.lag.get_or_create(&labels).set(number(consumer.lag));
+            let oldest =
+                consumer.oldest_unread.map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0));
+            self.gauges.oldest.get_or_create(&labels).set(oldest);
         }
         Ok(self.metrics.render()?)
     }

@@ -310,6 +310,3 @@ impl<'a> Parser<'a> {
 fn name_length(text: &str) -> usize {
     text.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))).unwrap_or(text.len())
 }
-
-#[cfg(test)]
-mod tests;

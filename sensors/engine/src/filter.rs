@@ -196,8 +196,3 @@ fn cut(text: &str) -> String {
         None => text.to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod vectors;

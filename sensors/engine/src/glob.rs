@@ -164,6 +164,3 @@ impl Translator<'_> {
         write!(self.out, "\\x{{{:X}}}", u32::from(character)).expect("writing to a String can't fail");
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -23,3 +23,6 @@ pub use glob::{Glob, GlobError};
 pub use machine::Machine;
 pub use model::{Effect, Failure, HeldEvent, Input, Interest, Round, StoredKey, TicketId};
 pub use rules::{Guarantee, Rules};
+
+#[cfg(test)]
+mod tests;

@@ -188,8 +188,3 @@ fn decision(
         verdict,
     })
 }
-
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod tests;

@@ -251,6 +251,3 @@ fn rule_of(
     });
     Some(Rule { name: dependency.name.clone(), glob: glob.ok()?, filter })
 }
-
-#[cfg(test)]
-mod tests;

@@ -462,6 +462,3 @@ fn push_literal(out: &mut String, character: char) {
         write!(out, "\\x{:02X}", u32::from(character)).expect("writing to a String can't fail");
     }
 }
-
-#[cfg(test)]
-mod tests;

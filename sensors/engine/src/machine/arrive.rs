@@ -189,9 +189,12 @@ impl Machine {
         }
     }
 
-    /// Takes a complete round in hand.
+    /// Takes a complete round in hand, unless it is in hand already.
     pub(super) fn begin(&mut self, round: Round, is_stored: bool) {
         let key = round.key.clone();
+        if self.rounds.contains_key(&key) {
+            return;
+        }
         let live = Live {
             round: Arc::new(round),
             attempts: 0,
@@ -200,8 +203,7 @@ impl Machine {
             is_stored,
             is_delay_recorded: false,
         };
-        if self.rounds.insert(key.clone(), live).is_none() {
-            self.queue.push_back(key);
-        }
+        self.rounds.insert(key.clone(), live);
+        self.queue.push_back(key);
     }
 }

@@ -56,7 +56,8 @@ impl Resets {
 
     /// At or before the time.
     pub(super) fn last_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let after = now.checked_add(SignedDuration::from_nanos(1)).unwrap_or(now);
+        // `last_before` leaves out the whole second in which its argument lies
+        let after = now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now);
         self.0.iter().filter_map(|(schedule, zone)| schedule.last_before(after, zone)).max()
     }
 }

@@ -1,38 +1,15 @@
 //! The reference's answers, and what must hold for any input.
 
-use std::path::PathBuf;
-
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use crate::{Kind, Path, SetError, delete, quote, set_raw, set_string};
 
-/// Rows of a vector file, or nothing (said loudly; a failure in CI) when the folder is not there.
-fn rows(kind: &str) -> Vec<Json> {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    let file = root.join("vectors").join(format!("{kind}.jsonl"));
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{} is missing: put the vectors beside the checkout",
-            file.display()
-        );
-        eprintln!("NOT RUN: {} is missing", file.display());
-        return Vec::new();
-    };
-    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn expected(row: &Json) -> &Json {
-    row.get("zetes").unwrap_or(&row["expect"])
-}
-
 fn text<'r>(value: &'r Json, key: &str) -> &'r str {
     value[key].as_str().unwrap_or_default()
 }
 
-fn answer(row: &Json) -> Json {
-    let input = &row["input"];
+fn answer(input: &Json) -> Json {
     let path = Path::compile(text(input, "path"));
     let Some(value) = path.get(text(input, "json")) else { return serde_json::json!({"exists": false}) };
     let kind = match value.kind() {
@@ -56,22 +33,11 @@ fn agrees(expected: &Json, got: &Json) -> bool {
 }
 
 #[test]
-fn paths_find_what_the_reference_finds() {
-    let rows = rows("gjson");
-    let wrong: Vec<String> = rows
-        .iter()
-        .map(|row| (row, answer(row)))
-        .filter(|(row, got)| !agrees(expected(row), got))
-        .map(|(row, got)| {
-            format!("{}: {}\n  expected {}\n  got      {got}", row["id"], row["input"]["path"], expected(row))
-        })
-        .collect();
-    println!("gjson: {} of {}", rows.len() - wrong.len(), rows.len());
-    assert!(wrong.is_empty(), "{} rows differ\n{}", wrong.len(), wrong.join("\n"));
+fn vectors_of_paths() {
+    zetes_vectors::check_as("gjson", answer, agrees);
 }
 
-fn set(row: &Json) -> Json {
-    let input = &row["input"];
+fn set(input: &Json) -> Json {
     let (json, path, value) = (text(input, "json"), text(input, "path"), text(input, "value"));
     let result = match text(input, "op") {
         "set-string" => set_string(json, path, value),
@@ -83,18 +49,8 @@ fn set(row: &Json) -> Json {
 }
 
 #[test]
-fn the_setter_changes_what_the_reference_changes() {
-    let rows = rows("sjson");
-    let wrong: Vec<String> = rows
-        .iter()
-        .map(|row| (row, set(row)))
-        .filter(|(row, got)| got != expected(row))
-        .map(|(row, got)| {
-            format!("{}: {}\n  expected {}\n  got      {got}", row["id"], row["input"], expected(row))
-        })
-        .collect();
-    println!("sjson: {} of {}", rows.len() - wrong.len(), rows.len());
-    assert!(wrong.is_empty(), "{} rows differ\n{}", wrong.len(), wrong.join("\n"));
+fn vectors_of_the_setter() {
+    zetes_vectors::check("sjson", set);
 }
 
 fn find(json: &str, path: &str) -> Option<String> {

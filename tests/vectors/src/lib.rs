@@ -1,0 +1,109 @@
+//! The reference's answers (`vectors/*.jsonl` beside the checkout), and how a test compares ours with them.
+//!
+//! ```ignore
+//! #[test]
+//! fn globs_match_what_the_reference_matches() {
+//!     zetes_vectors::check("glob", |input| json!({"match": matches(input)}));
+//! }
+//! ```
+//!
+//! `ZETES_VECTORS` names another folder of the same form. A missing folder fails under `CI` and is said loudly elsewhere.
+//! Every test that uses this has `vectors` in its path, so that `cargo test --workspace vectors` runs them all.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+#[cfg(test)]
+mod tests;
+
+/// One row: what goes in, and what is to come out.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub id: String,
+    pub input: Value,
+    /// Our own answer where a decision differs from the reference, its answer elsewhere.
+    pub expect: Value,
+    /// The decision (semantics.md) by which we differ.
+    pub differs: Option<String>,
+}
+
+/// Where the files are.
+///
+/// # Panics
+///
+/// Where `ZETES_VECTORS` names no folder.
+pub fn folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("ZETES_VECTORS").map(PathBuf::from) {
+        assert!(folder.is_dir(), "ZETES_VECTORS names {}, which is not a folder", folder.display());
+        return folder;
+    }
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors"))
+}
+
+/// Rows of a kind; none, said loudly, where the file is not there.
+///
+/// # Panics
+///
+/// Under `CI` where the file is missing, and on a line that is no row.
+pub fn rows(kind: &str) -> Vec<Row> {
+    let folder = folder();
+    let file = folder.join(format!("{kind}.jsonl"));
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        // A folder of somebody's own need not have every kind.
+        let may_be_absent = std::env::var_os("ZETES_VECTORS").is_some() || std::env::var_os("CI").is_none();
+        assert!(may_be_absent, "{} is missing: put the vectors beside the checkout", file.display());
+        eprintln!("NOT RUN: {} is missing", file.display());
+        return Vec::new();
+    };
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(at, line)| {
+            row(kind, line).unwrap_or_else(|what| panic!("{}:{}: {what}", file.display(), at + 1))
+        })
+        .collect()
+}
+
+fn row(kind: &str, line: &str) -> Result<Row, String> {
+    let mut row: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let text = |row: &Value, key: &str| row.get(key).and_then(Value::as_str).map(str::to_owned);
+    if text(&row, "kind").as_deref() != Some(kind) {
+        return Err(format!("a row of kind {} in the file of `{kind}`", row["kind"]));
+    }
+    let differs = text(&row, "differs");
+    let expect = if row.get("zetes").is_some() { row["zetes"].take() } else { row["expect"].take() };
+    Ok(Row { id: text(&row, "id").unwrap_or_default(), input: row["input"].take(), expect, differs })
+}
+
+/// Compares our answer with what is expected for every row of a kind, and prints `kind: 212 of 212`.
+///
+/// # Panics
+///
+/// Where a row differs, with its input and both answers.
+pub fn check(kind: &str, answer: impl Fn(&Value) -> Value) {
+    check_as(kind, answer, |expected, got| expected == got);
+}
+
+/// [`check`], with an own idea of what is equal.
+///
+/// # Panics
+///
+/// As [`check`].
+pub fn check_as(kind: &str, answer: impl Fn(&Value) -> Value, equal: impl Fn(&Value, &Value) -> bool) {
+    let rows = rows(kind);
+    if rows.is_empty() {
+        return;
+    }
+    let wrong: Vec<String> = rows
+        .iter()
+        .filter_map(|row| {
+            let got = answer(&row.input);
+            (!equal(&row.expect, &got)).then(|| {
+                format!("{}: {}\n  expected {}\n  got      {got}", row.id, row.input, row.expect)
+            })
+        })
+        .collect();
+    println!("{kind}: {} of {}", rows.len() - wrong.len(), rows.len());
+    assert!(wrong.is_empty(), "{kind}: {} of {} rows differ\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}

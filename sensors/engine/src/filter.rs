@@ -3,7 +3,6 @@
 mod context;
 mod data;
 mod number;
-mod re2;
 mod time;
 
 use zetes_api::{Dependency, Event, FieldPath, Filters, Finding, Verdict};

@@ -6,7 +6,7 @@ use zetes_api::{DataFilter, Event, FieldPath, Filters, Finding, Severity};
 use zetes_gjson::{Path, Value};
 
 use super::number::{parse_bool, parse_number};
-use super::{Ask, Check, Compat, Operator, Rejection, any_of, cut, re2};
+use super::{Ask, Check, Compat, Operator, Rejection, any_of, cut};
 
 /// The entries of `filters.data`, in the author's order.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ fn wanted(value_type: &str, value: &str) -> Result<Wanted, Finding> {
     match value_type {
         "bool" => parse_bool(value).map(Wanted::Bool).ok_or_else(|| bad("`true` or `false`")),
         "number" => parse_number(value).map(Wanted::Number).ok_or_else(|| bad("a number")),
-        "string" => re2::compile(value).map(Wanted::Text).map_err(|error| {
+        "string" => zetes_re2::compile(value).map(Wanted::Text).map_err(|error| {
             Finding::error("bad-regex", FieldPath::root(), error.to_string()).span(error.span(value))
         }),
         other => {

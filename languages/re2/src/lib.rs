@@ -1,8 +1,15 @@
 //! Go's regular expressions (RE2) on the regex crate, which takes linear time, too.
 //!
 //! `\d \w \s \b` are ASCII in RE2; braces that are no repetition are ordinary; `\Q…\E` quotes. A class is taken apart and
-//! put together again, because `[a&&b]` and `[[]` mean something else to the crate. Groups lose their names: nobody asks
-//! for them here.
+//! put together again, because `[a&&b]` and `[[]` mean something else to the crate.
+//!
+//! ```
+//! let push = zetes_re2::compile(r"^refs/heads/(?P<branch>\w+)$")?;
+//! assert!(push.is_match(b"refs/heads/main"));
+//! let error = zetes_re2::compile("a(b").unwrap_err();
+//! assert_eq!(error.span("a(b"), 1..2);
+//! # Ok::<(), zetes_re2::Error>(())
+//! ```
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -17,15 +24,20 @@ const MAX_REPEAT: u32 = 1000;
 /// Why a text is no regular expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a regular expression: {message}")]
-pub(super) struct Re2Error {
+pub struct Error {
     message: String,
     /// Where in the text; `None` if it can't be told.
     at: Option<usize>,
 }
 
-impl Re2Error {
+impl Error {
+    /// What is wrong, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The bytes of the text to underline.
-    pub(super) fn span(&self, text: &str) -> Range<usize> {
+    pub fn span(&self, text: &str) -> Range<usize> {
         match self.at {
             Some(at) => {
                 at..text
@@ -37,10 +49,10 @@ impl Re2Error {
     }
 }
 
-/// Compiles Go's syntax. The expression is searched in the bytes of a text, unanchored.
-pub(super) fn compile(text: &str) -> Result<Regex, Re2Error> {
+/// Compiles Go's syntax. The expression is searched in the bytes of a text, unanchored; groups keep their names.
+pub fn compile(text: &str) -> Result<Regex, Error> {
     let mut translator =
-        Translator { text, position: 0, out: String::new(), open: Vec::new(), last: Last::Nothing };
+        Translator { text, position: 0, out: String::new(), open: Vec::new(), names: Vec::new(), last: Last::Nothing };
     translator.run()?;
     RegexBuilder::new(&translator.out).size_limit(SIZE_LIMIT).dfa_size_limit(SIZE_LIMIT).build().map_err(
         |error| {
@@ -54,7 +66,7 @@ pub(super) fn compile(text: &str) -> Result<Regex, Re2Error> {
                     .trim_start_matches("error: ")
                     .to_owned(),
             };
-            Re2Error { message, at: None }
+            Error { message, at: None }
         },
     )
 }
@@ -73,11 +85,12 @@ struct Translator<'a> {
     out: String,
     /// Where each open group began.
     open: Vec<usize>,
+    names: Vec<String>,
     last: Last,
 }
 
 impl Translator<'_> {
-    fn run(&mut self) -> Result<(), Re2Error> {
+    fn run(&mut self) -> Result<(), Error> {
         while let Some(character) = self.peek() {
             let start = self.position;
             self.position += character.len_utf8();
@@ -89,7 +102,7 @@ impl Translator<'_> {
         }
     }
 
-    fn one(&mut self, character: char, start: usize) -> Result<(), Re2Error> {
+    fn one(&mut self, character: char, start: usize) -> Result<(), Error> {
         match character {
             '(' => self.group(start),
             ')' => {
@@ -150,7 +163,7 @@ impl Translator<'_> {
         self.last = Last::Something;
     }
 
-    fn repetition(&mut self, text: &str, start: usize) -> Result<(), Re2Error> {
+    fn repetition(&mut self, text: &str, start: usize) -> Result<(), Error> {
         match self.last {
             Last::Nothing => return Err(wrong(format!("nothing to repeat before `{text}`"), start)),
             Last::Repetition => return Err(wrong("a repetition of a repetition", start)),
@@ -165,7 +178,7 @@ impl Translator<'_> {
     }
 
     /// `{n}`, `{n,}` or `{n,m}` after the brace; `None` where the brace is an ordinary character.
-    fn counted(&mut self, start: usize) -> Result<Option<String>, Re2Error> {
+    fn counted(&mut self, start: usize) -> Result<Option<String>, Error> {
         let Some((inside, _)) = self.rest().split_once('}') else { return Ok(None) };
         let (low, high) = inside.split_once(',').unwrap_or((inside, inside));
         let is_count = |text: &str| {
@@ -188,7 +201,7 @@ impl Translator<'_> {
     }
 
     /// After `(`: a group, named or not, or flags.
-    fn group(&mut self, start: usize) -> Result<(), Re2Error> {
+    fn group(&mut self, start: usize) -> Result<(), Error> {
         if !self.take("?") {
             self.open.push(start);
             self.emit("(", Last::Nothing);
@@ -205,19 +218,23 @@ impl Translator<'_> {
         self.flags(start)
     }
 
-    fn named(&mut self, start: usize) -> Result<(), Re2Error> {
+    fn named(&mut self, start: usize) -> Result<(), Error> {
         let name = self.rest().split_once('>').map(|(name, _)| name.to_owned()).unwrap_or_default();
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(wrong("bad group name", start));
         }
+        if self.names.contains(&name) {
+            return Err(wrong(format!("a second group named `{name}`"), start));
+        }
         self.position += name.len() + 1;
         self.open.push(start);
-        self.emit("(", Last::Nothing);
+        self.emit(&format!("(?P<{name}>"), Last::Nothing);
+        self.names.push(name);
         Ok(())
     }
 
     /// `(?i)`, `(?i-s:`: letters of `imsU`.
-    fn flags(&mut self, start: usize) -> Result<(), Re2Error> {
+    fn flags(&mut self, start: usize) -> Result<(), Error> {
         let end = self.rest().find([':', ')']).ok_or_else(|| wrong("missing closing `)`", start))?;
         let flags = self.rest().get(..end).unwrap_or_default().to_owned();
         let (set, unset) = flags.split_once('-').unwrap_or((&flags, "i"));
@@ -237,7 +254,7 @@ impl Translator<'_> {
     }
 
     /// After a backslash outside a class.
-    fn escape(&mut self, start: usize) -> Result<(), Re2Error> {
+    fn escape(&mut self, start: usize) -> Result<(), Error> {
         if self.take("Q") {
             self.quoted();
             return Ok(());
@@ -270,7 +287,7 @@ impl Translator<'_> {
     }
 
     /// After `[`: items up to `]`, which is ordinary in the first place.
-    fn class(&mut self, start: usize) -> Result<(), Re2Error> {
+    fn class(&mut self, start: usize) -> Result<(), Error> {
         let mut class = String::from(if self.take("^") { "[^" } else { "[" });
         let mut first = true;
         loop {
@@ -299,7 +316,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn class_item(&mut self, class: &mut String, start: usize) -> Result<(), Re2Error> {
+    fn class_item(&mut self, class: &mut String, start: usize) -> Result<(), Error> {
         let at = self.position;
         if self.rest().starts_with("[:") && self.posix(class)? {
             return Ok(());
@@ -326,7 +343,7 @@ impl Translator<'_> {
     }
 
     /// `[:alpha:]`; `false` if it isn't one and the bracket is ordinary.
-    fn posix(&mut self, class: &mut String) -> Result<bool, Re2Error> {
+    fn posix(&mut self, class: &mut String) -> Result<bool, Error> {
         let Some((name, _)) = self.rest().get(2..).unwrap_or_default().split_once(":]") else {
             return Ok(false);
         };
@@ -345,7 +362,7 @@ impl Translator<'_> {
         Ok(true)
     }
 
-    fn item(&mut self, start: usize) -> Result<Item, Re2Error> {
+    fn item(&mut self, start: usize) -> Result<Item, Error> {
         let at = self.position;
         let character = self.peek().ok_or_else(|| wrong("missing closing `]`", start))?;
         self.position += character.len_utf8();
@@ -353,7 +370,7 @@ impl Translator<'_> {
     }
 
     /// After a backslash: what means the same inside a class and outside.
-    fn class_escape(&mut self, start: usize) -> Result<Item, Re2Error> {
+    fn class_escape(&mut self, start: usize) -> Result<Item, Error> {
         let character = self.peek().ok_or_else(|| wrong("a backslash at the end", start))?;
         self.position += character.len_utf8();
         let set = |set: &str| Ok(Item::Set(set.to_owned()));
@@ -382,7 +399,7 @@ impl Translator<'_> {
     }
 
     /// Up to two more octal digits after the first.
-    fn octal(&mut self, first: u32, start: usize) -> Result<char, Re2Error> {
+    fn octal(&mut self, first: u32, start: usize) -> Result<char, Error> {
         let mut value = first;
         for _ in 0..2 {
             let Some(digit) = self.peek().and_then(|next| next.to_digit(8)) else { break };
@@ -393,7 +410,7 @@ impl Translator<'_> {
     }
 
     /// `\x41` or `\x{1F422}`.
-    fn hexadecimal(&mut self, start: usize) -> Result<Item, Re2Error> {
+    fn hexadecimal(&mut self, start: usize) -> Result<Item, Error> {
         let rest = self.rest();
         let digits = match rest.strip_prefix('{') {
             Some(inside) => inside.split_once('}').map(|(digits, _)| digits.to_owned()),
@@ -411,7 +428,7 @@ impl Translator<'_> {
     }
 
     /// `\pL`, `\p{Greek}`, `\p{^Greek}`.
-    fn property(&mut self, letter: char, start: usize) -> Result<Item, Re2Error> {
+    fn property(&mut self, letter: char, start: usize) -> Result<Item, Error> {
         let rest = self.rest();
         let (name, length) = if let Some(inside) = rest.strip_prefix('{') {
             let (name, _) = inside.split_once('}').ok_or_else(|| wrong("missing closing `}`", start))?;
@@ -439,8 +456,8 @@ enum Item {
     Set(String),
 }
 
-fn wrong(message: impl Into<String>, at: usize) -> Re2Error {
-    Re2Error { message: message.into(), at: Some(at) }
+fn wrong(message: impl Into<String>, at: usize) -> Error {
+    Error { message: message.into(), at: Some(at) }
 }
 
 /// Each letter once on each side: the crate refuses repetitions, Go doesn't.

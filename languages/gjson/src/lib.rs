@@ -12,6 +12,7 @@
 //! No input makes it panic, and work is bounded: paths nest 64 deep, a path builds at most 64 MiB, and the modifiers that
 //! rebuild documents look 512 levels deep. It never checks that a document is JSON; `@valid` does.
 
+mod lint;
 mod modifier;
 mod path;
 mod pretty;
@@ -20,6 +21,7 @@ mod scan;
 mod set;
 mod value;
 
+pub use lint::{Remark, lint, lint_destination};
 pub use path::Path;
 pub use set::{SetError, delete, set_raw, set_string};
 pub use value::{Kind, Value, quote};

@@ -23,8 +23,8 @@ pub struct Value<'j> {
 }
 
 impl<'j> Value<'j> {
-    /// The text must be one JSON value.
-    pub(crate) fn new(raw: impl Into<Cow<'j, str>>) -> Self {
+    /// A value from its own text, which must be one JSON value.
+    pub fn new(raw: impl Into<Cow<'j, str>>) -> Self {
         Self { raw: raw.into() }
     }
 

@@ -1,5 +1,122 @@
 //! Go's `text/template` with sprig's functions: parsed once, rendered many times.
+//!
+//! ```
+//! use jiff::Timestamp;
+//! use serde_json::json;
+//! let template = zetes_gotemplate::Template::parse("{{ range .Input.commits }}{{ .id | trunc 3 | upper }} {{ end }}")?;
+//! let text = template.render(&json!({"commits": [{"id": "abcdef"}, {"id": "123456"}]}), Timestamp::UNIX_EPOCH)?;
+//! assert_eq!(text, "ABC 123 ");
+//! let error = zetes_gotemplate::Template::parse("{{ nope }}").unwrap_err();
+//! assert_eq!(error.span(), 3..7);
+//! # Ok::<(), zetes_gotemplate::Error>(())
+//! ```
+//!
+//! The root `.` is a map with the one member `Input`. Sources: the documentation of Go's packages `text/template` and `fmt`
+//! (Go 1.26) and of sprig 3.3; where it leaves room, what they do.
 
+#![expect(clippy::format_push_string, reason = "printing is made of many small pieces")]
+
+mod builtins;
+mod escape;
+mod execute;
+mod function;
+mod lex;
+mod literal;
+mod node;
+mod objects;
+mod parse;
+mod print;
+mod printf;
+mod sprig;
 mod value;
 
+use std::fmt;
+use std::ops::Range;
+
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
 pub use value::{IntKind, Object, Value};
+
+/// A parsed template.
+#[derive(Clone, Debug)]
+pub struct Template {
+    root: node::List,
+    defined: node::Defined,
+}
+
+/// Why a text is no template, or what stopped one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    message: String,
+    span: Range<usize>,
+    is_absent: bool,
+}
+
+impl Error {
+    pub(crate) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
+        Self { message: message.into(), span, is_absent: false }
+    }
+
+    pub(crate) fn absent(name: &str, span: Range<usize>) -> Self {
+        let message = format!("sprig's function `{name}` is not in this build yet");
+        Self { message, span, is_absent: true }
+    }
+
+    /// The template is right, but names a function of sprig that is not here yet.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.is_absent
+    }
+
+    /// What is wrong, without the place.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The bytes of the template to underline.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Template {
+    /// Parses a template.
+    ///
+    /// # Errors
+    /// A syntax error, a function or variable that is not known, or a function that is refused because it would look
+    /// outside.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let (root, defined) = parse::parse(text)?;
+        Ok(Self { root, defined })
+    }
+
+    /// Renders it for a document. `now` is what `now` gives.
+    ///
+    /// # Errors
+    /// As Go: a field of a text, a wrong argument, an index past the end; or the template made too much.
+    pub fn render(&self, input: &Json, now: Timestamp) -> Result<String, Error> {
+        execute::render(&self.root, &self.defined, Value::Json(input), now)
+    }
+
+    /// As [`Template::render`], for a text.
+    ///
+    /// # Errors
+    /// As for [`Template::render`].
+    pub fn render_text(&self, input: &str, now: Timestamp) -> Result<String, Error> {
+        execute::render(&self.root, &self.defined, Value::String(input.into()), now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

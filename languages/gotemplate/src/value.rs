@@ -7,6 +7,9 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
+/// Members of a map, shared: as in Go, `set` changes the map that everybody sees.
+pub(crate) type Members<'d> = Rc<RefCell<BTreeMap<String, Value<'d>>>>;
+
 /// A value while a template runs. Cloning is cheap: documents are borrowed, lists and maps are shared.
 #[derive(Clone, Debug)]
 pub enum Value<'d> {
@@ -18,12 +21,11 @@ pub enum Value<'d> {
     Float(f64),
     String(Cow<'d, str>),
     List(Rc<Vec<Value<'d>>>),
-    /// Shared, as in Go: `set` changes the map that everybody sees.
-    Map(Rc<RefCell<BTreeMap<String, Value<'d>>>>),
+    Map(Members<'d>),
     /// A part of the input, looked at only where the template goes.
     Json(&'d Json),
     /// A Go value with methods: a time, a duration, a version.
-    Object(Rc<dyn Object<'d> + 'd>),
+    Object(Object),
 }
 
 /// Go's integer types that templates meet.
@@ -33,38 +35,128 @@ pub enum IntKind {
     Int32,
     Int64,
     Uint8,
-    Uint32,
-    Uint64,
 }
 
-/// A Go value that is neither a number, a text, a list nor a map.
-pub trait Object<'d>: std::fmt::Debug {
-    /// Go's name of the type, `time.Time`.
-    fn type_name(&self) -> &'static str;
-    /// Go's kind, `struct`, `int64`.
-    fn kind(&self) -> &'static str;
-    /// What `{{ . }}` prints.
-    fn print(&self) -> String;
-    /// A field, or a method called with arguments; `None` where the type has none of that name.
-    fn member(&self, name: &str, arguments: &[Value<'d>]) -> Option<Result<Value<'d>, String>>;
-    /// For functions that want the concrete type back.
-    fn as_any(&self) -> &dyn std::any::Any;
-}
+pub use crate::objects::Object;
 
-impl<'d> Value<'d> {
+impl Value<'_> {
+    pub(crate) const fn int(number: i64) -> Self {
+        Self::Int(number, IntKind::Int)
+    }
+
+    pub(crate) const fn int64(number: i64) -> Self {
+        Self::Int(number, IntKind::Int64)
+    }
+
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::String(Cow::Owned(text.into()))
+    }
+
+    pub(crate) fn list(elements: Vec<Self>) -> Self {
+        Self::List(Rc::new(elements))
+    }
+
+    pub(crate) fn map(members: BTreeMap<String, Self>) -> Self {
+        Self::Map(Rc::new(RefCell::new(members)))
+    }
+
     /// Turns a borrowed part of the input into a value of its own kind; members and elements stay borrowed.
-    #[must_use]
-    pub fn shallow(self) -> Self {
+    pub(crate) fn shallow(self) -> Self {
         let Self::Json(json) = self else { return self };
         match json {
             Json::Null => Self::Nil,
             Json::Bool(value) => Self::Bool(*value),
             Json::Number(number) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
             Json::String(text) => Self::String(Cow::Borrowed(text)),
-            Json::Array(elements) => Self::List(Rc::new(elements.iter().map(Self::Json).collect())),
-            Json::Object(members) => Self::Map(Rc::new(RefCell::new(
-                members.iter().map(|(name, value)| (name.clone(), Self::Json(value))).collect(),
-            ))),
+            Json::Array(elements) => Self::list(elements.iter().map(Self::Json).collect()),
+            Json::Object(members) => {
+                Self::map(members.iter().map(|(name, value)| (name.clone(), Self::Json(value))).collect())
+            }
+        }
+    }
+
+    pub(crate) fn is_nil(&self) -> bool {
+        matches!(self, Self::Missing | Self::Nil | Self::Json(Json::Null))
+    }
+
+    /// A member of a map; `None` where this is no map.
+    pub(crate) fn member(&self, name: &str) -> Option<Self> {
+        match self {
+            Self::Json(Json::Object(members)) => Some(members.get(name).map_or(Self::Missing, Self::Json)),
+            Self::Map(members) => Some(members.borrow().get(name).cloned().unwrap_or(Self::Missing)),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list; `None` where this is none.
+    pub(crate) fn elements(&self) -> Option<Rc<Vec<Self>>> {
+        match self {
+            Self::List(elements) => Some(elements.clone()),
+            Self::Json(Json::Array(elements)) => Some(Rc::new(elements.iter().map(Self::Json).collect())),
+            _ => None,
+        }
+    }
+
+    /// The members of a map, sorted; `None` where this is none.
+    pub(crate) fn members(&self) -> Option<BTreeMap<String, Self>> {
+        match self {
+            Self::Map(members) => Some(members.borrow().clone()),
+            Self::Json(Json::Object(members)) => {
+                Some(members.iter().map(|(name, value)| (name.clone(), Self::Json(value))).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// What counts as true: what is not zero, empty or nil.
+    pub(crate) fn truth(&self) -> bool {
+        match self {
+            Self::Missing | Self::Nil | Self::Json(Json::Null) => false,
+            Self::Bool(value) | Self::Json(Json::Bool(value)) => *value,
+            Self::Int(number, _) => *number != 0,
+            Self::Float(number) => *number != 0.0,
+            Self::String(text) => !text.is_empty(),
+            Self::List(elements) => !elements.is_empty(),
+            Self::Map(members) => !members.borrow().is_empty(),
+            Self::Object(object) => object.truth(),
+            Self::Json(Json::Number(number)) => number.as_f64() != Some(0.0),
+            Self::Json(Json::String(text)) => !text.is_empty(),
+            Self::Json(Json::Array(elements)) => !elements.is_empty(),
+            Self::Json(Json::Object(members)) => !members.is_empty(),
+        }
+    }
+
+    /// Go's name of the type.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Missing | Self::Nil | Self::Json(Json::Null) => "<nil>",
+            Self::Bool(_) | Self::Json(Json::Bool(_)) => "bool",
+            Self::Int(_, IntKind::Int) => "int",
+            Self::Int(_, IntKind::Int32) => "int32",
+            Self::Int(_, IntKind::Int64) => "int64",
+            Self::Int(_, IntKind::Uint8) => "uint8",
+            Self::Float(_) | Self::Json(Json::Number(_)) => "float64",
+            Self::String(_) | Self::Json(Json::String(_)) => "string",
+            Self::List(_) | Self::Json(Json::Array(_)) => "[]interface {}",
+            Self::Map(_) | Self::Json(Json::Object(_)) => "map[string]interface {}",
+            Self::Object(object) => object.type_name(),
+        }
+    }
+
+    /// As plain JSON; what JSON has no form for as its print.
+    pub(crate) fn to_json(&self) -> Json {
+        match self {
+            Self::Missing | Self::Nil => Json::Null,
+            Self::Bool(value) => Json::Bool(*value),
+            Self::Int(number, _) => Json::from(*number),
+            Self::Float(number) => Json::from(*number),
+            Self::String(text) => Json::from(text.as_ref()),
+            Self::List(elements) => Json::Array(elements.iter().map(Self::to_json).collect()),
+            Self::Map(members) => Json::Object(
+                members.borrow().iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
+            ),
+            Self::Json(json) => (*json).clone(),
+            Self::Object(object) => object.to_json(),
         }
     }
 }

@@ -51,8 +51,14 @@ impl Error {
 
 /// Compiles Go's syntax. The expression is searched in the bytes of a text, unanchored; groups keep their names.
 pub fn compile(text: &str) -> Result<Regex, Error> {
-    let mut translator =
-        Translator { text, position: 0, out: String::new(), open: Vec::new(), names: Vec::new(), last: Last::Nothing };
+    let mut translator = Translator {
+        text,
+        position: 0,
+        out: String::new(),
+        open: Vec::new(),
+        names: Vec::new(),
+        last: Last::Nothing,
+    };
     translator.run()?;
     RegexBuilder::new(&translator.out).size_limit(SIZE_LIMIT).dfa_size_limit(SIZE_LIMIT).build().map_err(
         |error| {

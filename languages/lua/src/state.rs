@@ -1,0 +1,120 @@
+//! Interpreters, kept between calls: a fresh one costs as much as a thousand calls.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mlua::chunk::ChunkMode;
+use mlua::{Function, Lua, MultiValue, Table, Value, VmState};
+
+use crate::Limits;
+
+/// Idle interpreters, at most; each keeps the scripts it has loaded.
+const MAX_IDLE: usize = 16;
+/// Scripts that one interpreter keeps loaded.
+const MAX_SCRIPTS: usize = 256;
+
+static IDLE: Mutex<Vec<State>> = Mutex::new(Vec::new());
+
+/// What would look outside, load code, or see another call's world.
+const REMOVED: [&str; 12] = [
+    "loadstring",
+    "load",
+    "dofile",
+    "loadfile",
+    "require",
+    "setfenv",
+    "getfenv",
+    "newproxy",
+    "collectgarbage",
+    "gcinfo",
+    "debug",
+    "print",
+];
+
+/// Functions of 5.1 under the names that scripts of the field know.
+const SHIMS: &str = "
+math.mod = math.fmod
+string.gfind = string.gmatch
+print = function() end
+";
+
+pub(crate) struct State {
+    lua: Lua,
+    scripts: Mutex<BTreeMap<u64, Function>>,
+    /// Steps that the running call has left.
+    steps: Arc<AtomicU64>,
+    /// Where a script's own globals fall back to.
+    globals: Table,
+}
+
+/// An idle interpreter, or a new one.
+pub(crate) fn take() -> mlua::Result<State> {
+    let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    idle.map_or_else(State::new, Ok)
+}
+
+/// After a call that ended well. One that failed is dropped: nobody knows what it left behind.
+pub(crate) fn give_back(state: State) {
+    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    if idle.len() < MAX_IDLE {
+        idle.push(state);
+    }
+}
+
+impl State {
+    fn new() -> mlua::Result<Self> {
+        let lua = Lua::new();
+        for name in REMOVED {
+            lua.globals().raw_set(name, Value::Nil)?;
+        }
+        lua.load(SHIMS).exec()?;
+        lua.sandbox(true)?;
+        let steps = Arc::new(AtomicU64::new(0));
+        let left = steps.clone();
+        lua.set_interrupt(move |_| {
+            let before = left.load(Ordering::Relaxed);
+            if before == 0 {
+                return Err(mlua::Error::RuntimeError("the script took too many steps".to_owned()));
+            }
+            left.store(before - 1, Ordering::Relaxed);
+            Ok(VmState::Continue)
+        });
+        let meta = lua.create_table()?;
+        meta.raw_set("__index", lua.globals())?;
+        Ok(Self { lua, scripts: Mutex::default(), steps, globals: meta })
+    }
+
+    /// Runs a script with globals of its own.
+    pub(crate) fn call(
+        &self,
+        id: u64,
+        bytecode: &[u8],
+        limits: &Limits,
+        event: impl FnOnce(&Lua) -> mlua::Result<Value>,
+    ) -> mlua::Result<MultiValue> {
+        self.lua.set_memory_limit(limits.memory)?;
+        self.steps.store(limits.steps, Ordering::Relaxed);
+        let function = self.loaded(id, bytecode)?;
+        let environment = self.lua.create_table_with_capacity(0, 2)?;
+        environment.raw_set("event", event(&self.lua)?)?;
+        environment.raw_set("_G", environment.clone())?;
+        environment.set_metatable(Some(self.globals.clone()))?;
+        function.set_environment(environment)?;
+        function.call(())
+    }
+
+    fn loaded(&self, id: u64, bytecode: &[u8]) -> mlua::Result<Function> {
+        let mut scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = scripts.get(&id) {
+            return Ok(function.clone());
+        }
+        if scripts.len() >= MAX_SCRIPTS {
+            scripts.clear();
+        }
+        let function =
+            self.lua.load(bytecode).set_name("=script").set_mode(ChunkMode::Binary).into_function()?;
+        scripts.insert(id, function.clone());
+        Ok(function)
+    }
+}

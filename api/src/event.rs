@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::decision::EventRef;
+use crate::document::Document;
 use crate::name::{EventId, EventName, ObjectName};
 
 /// A CloudEvents 1.0 event. Cloning shares the data.
@@ -29,6 +30,8 @@ pub struct Event {
     pub extensions: BTreeMap<String, Value>,
     /// The data's bytes; `None` is no data at all.
     pub data: Option<Bytes>,
+    /// What was found when somebody looked inside; new events begin with the default.
+    pub document: Document,
 }
 
 /// Why bytes are no event.
@@ -83,6 +86,16 @@ impl Event {
         self.data.as_ref().map_or(Some(""), |data| std::str::from_utf8(data).ok())
     }
 
+    /// The data as JSON text, read once for everybody; `None` where there is none or it is not JSON.
+    pub fn json_text(&self) -> Option<&str> {
+        self.document.text(self.data.as_deref()?)
+    }
+
+    /// The data as a tree, read once for everybody; `None` where there is none or it is not JSON.
+    pub fn json(&self) -> Option<&Value> {
+        self.document.tree(self.data.as_deref()?)
+    }
+
     /// Zetes' own layout: JSON data stands under `data` as it is, other bytes in base64.
     pub fn to_json(&self) -> Vec<u8> {
         let json = self.json_data();
@@ -126,8 +139,15 @@ impl Event {
     /// Not JSON, no `specversion`, or a time or base64 text that can't be read.
     pub fn from_json(bytes: &[u8]) -> Result<Self, EventError> {
         let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
-        if envelope.specversion.is_none() {
+        if envelope.specversion.as_deref() != Some("1.0") {
             return Err(EventError::Attribute { attribute: "specversion", expected: "`1.0`" });
+        }
+        for (attribute, text) in
+            [("id", &envelope.id), ("source", &envelope.source), ("type", &envelope.event_type)]
+        {
+            if text.is_empty() {
+                return Err(EventError::Attribute { attribute, expected: "a text that is not empty" });
+            }
         }
         let time = envelope.time.map(|time| time.parse()).transpose();
         let time =
@@ -146,6 +166,7 @@ impl Event {
             datacontenttype: envelope.datacontenttype,
             extensions: extensions(bytes)?,
             data: decoded.map(Bytes::from).or(data),
+            document: Document::default(),
         })
     }
 

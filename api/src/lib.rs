@@ -8,7 +8,9 @@
 
 mod decision;
 mod diagnostic;
+mod document;
 mod event;
+mod extension;
 mod kinds;
 pub mod manifest;
 mod name;
@@ -17,9 +19,11 @@ mod resource;
 mod settings;
 mod validation;
 
-pub use decision::{Decision, EventRef, Verdict};
+pub use decision::{Decider, Decision, EventRef, Role, Verdict};
 pub use diagnostic::{Diagnostic, FieldPath, Finding, Invalid, Place, Severity, Step};
+pub use document::Document;
 pub use event::{Event, EventError};
+pub use extension::{Batch, Debounce, Expiry, ExpiryAction, Keep, KeySource, TriggerExtension, WhenBusy};
 pub use kinds::{EVENT_SOURCE_KINDS, SourceKind, TRIGGER_KINDS};
 pub use name::{DependencyName, EventId, EventName, IdempotencyKey, Namespace, ObjectName, TriggerName};
 pub use object::{Metadata, ObjectKind, ObjectRef};

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::extension::TriggerExtension;
 use crate::name::{DependencyName, EventName, Namespace, ObjectName, TriggerName};
 use crate::object::{Metadata, ObjectKind, ObjectRef};
 use crate::settings::Backoff;
@@ -248,6 +249,9 @@ pub struct DataFilter {
     /// gjson path of the value.
     #[serde(default)]
     pub path: String,
+    /// RFC 9535 path of the value, instead of `path`. Argo Events does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_path: Option<String>,
     /// `bool`, `number` or `string`. A string value is an unanchored regular expression (S6).
     #[serde(default, rename = "type")]
     pub value_type: String,
@@ -276,10 +280,14 @@ pub struct ExprFilter {
 
 /// One variable of an expression.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ExprField {
     /// gjson path of the value.
     #[serde(default)]
     pub path: String,
+    /// RFC 9535 path of the value, instead of `path`. Argo Events does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_path: Option<String>,
     /// Name of the variable.
     #[serde(default)]
     pub name: String,
@@ -310,6 +318,9 @@ pub struct Trigger {
     /// Fired with the same events when all attempts have failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dlq_trigger: Option<Box<Trigger>>,
+    /// What Zetes adds and Argo Events ignores: joins by key, windows, order per key, debounce, batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zetes: Option<TriggerExtension>,
 }
 
 /// Name, conditions, and exactly one action under its kind's key.
@@ -436,6 +447,9 @@ pub struct ParameterSource {
     /// Go template over the event's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_template: Option<String>,
+    /// RFC 9535 path into the event's data, looked at where `dataKey` would be. Argo Events does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_path: Option<String>,
     /// Used when nothing else gives a value. An empty text counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,

@@ -126,7 +126,7 @@ impl Backoff {
 }
 
 /// Nanoseconds, written as a number or as Go writes durations (`300ms`, `1h30m`).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(with = "serde_json::Value")]
 pub struct BackoffDuration(pub i64);

@@ -89,6 +89,7 @@ fn a_message_on_the_bus_is_written_as_the_reference_writes_it() {
             datacontenttype: Some("application/json".to_owned()),
             extensions: std::collections::BTreeMap::new(),
             data: Some(text("data").into()),
+            document: crate::Document::default(),
         };
         json!({"message": String::from_utf8(event.to_argo_json()).unwrap()})
     });

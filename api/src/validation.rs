@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zetes_schedule::{Descriptors, Schedule, zone};
 
 use crate::diagnostic::{FieldPath, Finding};
+use crate::extension::{ExpiryAction, TriggerExtension};
 use crate::kinds::{EVENT_SOURCE_KINDS, TRIGGER_KINDS};
 use crate::manifest::Object;
 use crate::resource::{
@@ -195,6 +196,17 @@ fn filters(one: &Filters, path: &FieldPath) -> Vec<Finding> {
     findings
 }
 
+/// A place in the data is named by a gjson path or by an RFC 9535 path.
+fn value_path(gjson: &str, json_path: Option<&String>, path: &FieldPath) -> Option<Finding> {
+    match (gjson.is_empty(), json_path) {
+        (true, None) => Some(missing(path.key("path"), "`path`")),
+        (false, Some(_)) => {
+            Some(bad(path.key("jsonPath"), "expected one of `path` and `jsonPath`, found both"))
+        }
+        _ => None,
+    }
+}
+
 fn expr(one: &ExprFilter, path: &FieldPath) -> Vec<Finding> {
     let mut findings = Vec::new();
     if one.expr.is_empty() {
@@ -204,10 +216,10 @@ fn expr(one: &ExprFilter, path: &FieldPath) -> Vec<Finding> {
         findings.push(missing(path.key("fields"), "at least one field"));
     }
     for (index, field) in one.fields.iter().enumerate() {
-        for (key, text) in [("path", &field.path), ("name", &field.name)] {
-            if text.is_empty() {
-                findings.push(missing(path.key("fields").index(index).key(key), &format!("`{key}`")));
-            }
+        let path = path.key("fields").index(index);
+        findings.extend(value_path(&field.path, field.json_path.as_ref(), &path));
+        if field.name.is_empty() {
+            findings.push(missing(path.key("name"), "`name`"));
         }
     }
     findings
@@ -215,10 +227,9 @@ fn expr(one: &ExprFilter, path: &FieldPath) -> Vec<Finding> {
 
 fn data(one: &DataFilter, path: &FieldPath) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (key, text) in [("path", &one.path), ("type", &one.value_type)] {
-        if text.is_empty() {
-            findings.push(missing(path.key(key), &format!("`{key}`")));
-        }
+    findings.extend(value_path(&one.path, one.json_path.as_ref(), path));
+    if one.value_type.is_empty() {
+        findings.push(missing(path.key("type"), "`type`"));
     }
     if let Some(text) =
         one.comparator.as_deref().filter(|text| !matches!(*text, "" | "=" | "!=" | "<" | "<=" | ">" | ">="))
@@ -298,7 +309,22 @@ fn trigger(one: &Trigger, path: &FieldPath, spec: &SensorSpec) -> Vec<Finding> {
         }
         findings.extend(trigger(dead_letter, &path.key("dlqTrigger"), spec));
     }
+    if let Some(extension) = &one.zetes {
+        findings.extend(on_expire(extension, &path.key("zetes").key("onExpire"), spec));
+    }
     findings
+}
+
+fn on_expire(extension: &TriggerExtension, path: &FieldPath, spec: &SensorSpec) -> Vec<Finding> {
+    let Some(expiry) = &extension.on_expire else { return Vec::new() };
+    match (&expiry.trigger, expiry.action) {
+        (Some(fired), ExpiryAction::Fire) => trigger(fired, &path.key("trigger"), spec),
+        (None, ExpiryAction::Fire) => vec![missing(path.key("trigger"), "the trigger to fire")],
+        (Some(_), _) => vec![
+            bad(path.key("trigger"), "a trigger is given, but nothing fires it").hint("write `action: fire`"),
+        ],
+        (None, _) => Vec::new(),
+    }
 }
 
 fn rate_limit(limit: &crate::resource::RateLimit, path: &FieldPath) -> Vec<Finding> {

@@ -67,6 +67,7 @@ fn event(namespace: &str, subject: &str, id: &str) -> Publication {
         datacontenttype: Some("application/json".to_owned()),
         extensions: BTreeMap::new(),
         data: Some("{}".into()),
+        document: zetes_api::Document::default(),
     };
     Publication { namespace: Namespace::from(namespace), event: Arc::new(event) }
 }

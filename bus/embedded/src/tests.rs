@@ -60,6 +60,7 @@ fn event(id: &str, data: &str) -> Publication {
         datacontenttype: Some("application/json".to_owned()),
         extensions: BTreeMap::new(),
         data: Some(data.to_owned().into()),
+        document: zetes_api::Document::default(),
     };
     Publication { namespace: "ci".into(), event: Arc::new(event) }
 }

@@ -113,6 +113,7 @@ impl Context {
             datacontenttype: Some("application/json".to_owned()),
             extensions: std::collections::BTreeMap::default(),
             data: Some(draft.data),
+            document: zetes_api::Document::default(),
         };
         Publication { namespace: self.0.namespace.clone(), event: Arc::new(event) }
     }

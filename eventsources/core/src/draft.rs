@@ -24,7 +24,7 @@ impl Draft {
     pub fn json(id: Option<EventId>, data: &impl Serialize) -> Result<Self, Error> {
         let data = serde_json::to_vec(data)
             .map_err(|error| Error::permanent(format!("the event's data: {error}")))?;
-        let id = id.unwrap_or_else(|| EventId::from(random_id()));
+        let id = id.filter(|id| !id.as_str().is_empty()).unwrap_or_else(|| EventId::from(random_id()));
         Ok(Self { id, time: None, data: data.into() })
     }
 

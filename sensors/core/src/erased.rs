@@ -7,7 +7,7 @@ use sensor_engine::Round;
 use serde_json::Value;
 use zetes_api::{Finding, TriggerTemplate};
 
-use crate::{Context, Error, Outcome, Parameters, Trigger};
+use crate::{Context, Error, Outcome, Parameters, Planning, Trigger};
 
 /// One kind: its checks, its schema, and how to connect it.
 #[derive(Clone, Copy)]
@@ -29,8 +29,11 @@ pub(crate) trait Erased: Send + Sync {
 impl<T: Trigger> Erased for T {
     fn fire<'a>(&'a self, round: &'a Round) -> BoxFuture<'a, Result<Outcome, Error>> {
         Box::pin(async move {
-            let action = self.plan(round)?;
-            Trigger::fire(self, &action, &round.key).await
+            let planning = Planning::of(round);
+            let action = self.plan(&planning)?;
+            let fallbacks = planning.into_fallbacks();
+            let outcome = Trigger::fire(self, &action, &round.key).await?;
+            Ok(Outcome { fallbacks, ..outcome })
         })
     }
 }
@@ -106,17 +109,20 @@ impl Action {
     /// One attempt at a round.
     pub(crate) async fn fire(&self, round: &Round) -> Result<Outcome, Error> {
         let known = if self.parameters.is_empty() { self.known(None) } else { None };
-        let connected = match known {
-            Some(connected) => connected,
-            None => self.connected(round).await?,
-        };
-        connected.fire(round).await
+        if let Some(connected) = known {
+            return connected.fire(round).await;
+        }
+        let planning = Planning::of(round);
+        let template = self.parameters.apply(&self.template, &planning)?;
+        let mut fallbacks = planning.into_fallbacks();
+        let mut outcome = self.connected(&template).await?.fire(round).await?;
+        fallbacks.append(&mut outcome.fallbacks);
+        Ok(Outcome { fallbacks, ..outcome })
     }
 
-    async fn connected(&self, round: &Round) -> Result<Connected, Error> {
-        let template = self.parameters.apply(&self.template, round)?;
-        let template: Value = serde_json::from_str(&template)
-            .map_err(|error| Error::Permanent(format!("template: {error}")))?;
+    async fn connected(&self, template: &str) -> Result<Connected, Error> {
+        let template: Value =
+            serde_json::from_str(template).map_err(|error| Error::Permanent(format!("template: {error}")))?;
         let config = template.get(self.factory.kind).cloned().unwrap_or(Value::Null);
         if let Some(connected) = self.known(Some(&config)) {
             return Ok(connected);

@@ -5,12 +5,15 @@
 //! machine of `sensor-engine` says.
 
 mod context;
+mod dead_letters;
 mod erased;
 mod error;
 mod metrics;
 pub mod parameters;
+mod planning;
 mod runner;
 mod sensors;
+mod source;
 
 use std::fmt::Debug;
 
@@ -21,12 +24,14 @@ use serde::de::DeserializeOwned;
 use zetes_api::{Finding, IdempotencyKey, Invalid, Namespace, Sensor};
 
 pub use context::Context;
+pub use dead_letters::{DeadLetter, DeadLetterId, DeadLetters};
 pub use erased::Factory;
 pub use error::Error;
 pub use metrics::Metrics;
 pub use parameters::Parameters;
+pub use planning::Planning;
 pub use sensor_engine::Round;
-pub use sensors::{Deps, Observer, Prepared, Running, Sensors, TriggerState, TriggerStatus};
+pub use sensors::{Deps, Observer, Prepared, RedriveError, Running, Sensors, TriggerState, TriggerStatus};
 
 /// A kind of trigger.
 pub trait Trigger: Sized + Send + Sync + 'static {
@@ -53,7 +58,7 @@ pub trait Trigger: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// A parameter that has no value.
-    fn plan(&self, round: &Round) -> Result<Self::Action, Error>;
+    fn plan(&self, round: &Planning<'_>) -> Result<Self::Action, Error>;
 
     /// Does it. The key is the same for every attempt at the same round.
     ///
@@ -72,11 +77,13 @@ pub trait Trigger: Sized + Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub summary: String,
+    /// Parameters that took their fallback, and why; filled in by the runner.
+    pub(crate) fallbacks: Vec<String>,
 }
 
 impl Outcome {
     pub fn done(summary: impl Into<String>) -> Self {
-        Self { summary: summary.into() }
+        Self { summary: summary.into(), fallbacks: Vec::new() }
     }
 }
 

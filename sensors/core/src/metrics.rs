@@ -54,7 +54,9 @@ pub struct Metrics {
     waiting: Family<TriggerLabels, Gauge>,
     overwritten: Family<TriggerLabels, Counter>,
     expired: Family<TriggerLabels, Counter>,
+    skipped: Family<TriggerLabels, Counter>,
     dead_lettered: Family<ReasonLabels, Counter>,
+    dead_letters: Gauge,
     attempts: Family<OutcomeLabels, Counter>,
     end_to_end: Times,
     action: Times,
@@ -76,7 +78,9 @@ impl Metrics {
             waiting: Family::default(),
             overwritten: Family::default(),
             expired: Family::default(),
+            skipped: Family::default(),
             dead_lettered: Family::default(),
+            dead_letters: Gauge::default(),
             attempts: Family::default(),
             end_to_end: Family::new_with_constructor(times),
             action: Family::new_with_constructor(times),
@@ -109,12 +113,14 @@ impl Metrics {
             "Waiting events that a newer one replaced",
             metrics.overwritten.clone(),
         );
+        registry.register("zetes_skipped", "Events that were left out", metrics.skipped.clone());
         registry.register("zetes_expired", "Waiting events that were given up", metrics.expired.clone());
         registry.register(
             "zetes_dead_lettered",
             "Events whose round was dead-lettered",
             metrics.dead_lettered.clone(),
         );
+        registry.register("zetes_dead_letters", "Dead letters on the bus", metrics.dead_letters.clone());
         registry.register("zetes_attempts", "Attempts by outcome", metrics.attempts.clone());
         registry.register(
             "zetes_end_to_end_seconds",
@@ -123,6 +129,11 @@ impl Metrics {
         );
         registry.register("zetes_action_seconds", "Time of an attempt", metrics.action.clone());
         metrics
+    }
+
+    /// Dead letters on the bus: set at the start by whoever counted them, moved by runners and by whoever discards.
+    pub fn dead_letters(&self) -> Gauge {
+        self.dead_letters.clone()
     }
 
     /// The metrics of one trigger, zero from the start.
@@ -154,6 +165,7 @@ impl Metrics {
             waiting: self.waiting.get_or_create_owned(&labels),
             overwritten: self.overwritten.get_or_create_owned(&labels),
             expired: self.expired.get_or_create_owned(&labels),
+            skipped: self.skipped.get_or_create_owned(&labels),
             end_to_end: self.end_to_end.get_or_create_owned(&labels),
             action: self.action.get_or_create_owned(&labels),
             attempts_done: attempts("done"),
@@ -175,6 +187,7 @@ pub(crate) struct TriggerMetrics {
     pub(crate) waiting: Gauge,
     overwritten: Counter,
     expired: Counter,
+    skipped: Counter,
     pub(crate) end_to_end: Histogram,
     action: Histogram,
     attempts_done: Counter,
@@ -210,7 +223,14 @@ impl TriggerMetrics {
                 let labels = ReasonLabels { namespace, sensor, trigger, reason: reason.clone() };
                 self.dead_lettered.get_or_create(&labels).inc_by(events);
             }
-            Verdict::Waiting { .. } | Verdict::RateLimited { .. } | Verdict::Attempted { .. } => {}
+            Verdict::Skipped { .. } => drop(self.skipped.inc_by(events)),
+            Verdict::Waiting { .. }
+            | Verdict::RateLimited { .. }
+            | Verdict::Gathered { .. }
+            | Verdict::Queued { .. }
+            | Verdict::Redriven
+            | Verdict::Attempted { .. }
+            | Verdict::Abandoned { .. } => {}
         }
     }
 }

@@ -1,12 +1,10 @@
 //! Values copied out of events into documents (spec/sensors.md 9).
 
-use std::borrow::Cow;
-
-use sensor_engine::Round;
-use zetes_api::{DependencyName, Event, Finding, Parameter, ParameterSource, parameter_findings};
+use zetes_api::{FieldPath, Finding, Parameter, parameter_findings};
 use zetes_gjson::{Kind, Path, set_raw, set_string};
 
-use crate::Error;
+use crate::source::{self, Resolved, Source};
+use crate::{Error, Planning};
 
 /// A list of parameters, compiled.
 #[derive(Clone, Debug, Default)]
@@ -28,40 +26,15 @@ enum Operation {
     Prepend,
 }
 
-/// Where a value comes from.
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    dependency: DependencyName,
-    context_key: Option<Path>,
-    data_key: Option<Path>,
-    value: Option<String>,
-    raw: bool,
-}
-
-/// A value as text, and what it was in the event.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Resolved {
-    pub(crate) text: String,
-    pub(crate) kind: Kind,
-}
-
 /// Everything that is wrong with a list of parameters; paths begin with the index.
 pub fn findings(parameters: &[Parameter], dest_may_be_empty: bool) -> Vec<Finding> {
     let mut findings = parameter_findings(parameters, dest_may_be_empty);
     for (index, parameter) in parameters.iter().enumerate() {
         let Some(src) = &parameter.src else { continue };
-        for (field, template) in
-            [("dataTemplate", &src.data_template), ("contextTemplate", &src.context_template)]
-        {
-            if template.as_ref().is_some_and(|template| !template.is_empty()) {
-                let path = zetes_api::FieldPath::root().index(index).key("src").key(field);
-                findings.push(Finding::error(
-                    "not-in-this-build",
-                    path,
-                    "templates are not in this build yet",
-                ));
-            }
-        }
+        let path = FieldPath::root().index(index).key("src");
+        findings.extend(source::findings(src).into_iter().map(|finding| finding.under(&path)));
+        let path = FieldPath::root().index(index).key("dest");
+        findings.extend(destination_remarks(&parameter.dest, &path));
     }
     findings
 }
@@ -83,7 +56,7 @@ impl Parameters {
     ///
     /// # Errors
     /// A parameter has no value, or its place can't be set.
-    pub fn apply(&self, document: &str, round: &Round) -> Result<String, Error> {
+    pub fn apply(&self, document: &str, round: &Planning<'_>) -> Result<String, Error> {
         let mut document = document.to_owned();
         for parameter in &self.0 {
             if let Some(value) = parameter.source.resolve(round)? {
@@ -97,7 +70,7 @@ impl Parameters {
     ///
     /// # Errors
     /// As for [`Parameters::apply`].
-    pub fn payload(&self, round: &Round) -> Result<String, Error> {
+    pub fn payload(&self, round: &Planning<'_>) -> Result<String, Error> {
         let mut payload = String::new();
         for parameter in &self.0 {
             let Some(value) = parameter.source.resolve(round)? else { continue };
@@ -113,7 +86,7 @@ impl Parameters {
     ///
     /// # Errors
     /// As for [`Parameters::apply`].
-    pub fn texts(&self, round: &Round) -> Result<Vec<(String, String)>, Error> {
+    pub fn texts(&self, round: &Planning<'_>) -> Result<Vec<(String, String)>, Error> {
         let values = self.0.iter().map(|parameter| {
             let value = parameter.source.resolve(round)?;
             Ok(value.map(|value| (parameter.dest.clone(), value.text)))
@@ -137,7 +110,7 @@ impl Compiled {
             }
         };
         let dest = parameter.dest.clone();
-        Ok(Self { source: Source::new(src), current: Path::compile(&dest), dest, operation })
+        Ok(Self { source: Source::new(src)?, current: Path::compile(&dest), dest, operation })
     }
 
     fn put(&self, document: &str, value: &Resolved) -> Result<String, Error> {
@@ -165,73 +138,15 @@ impl Compiled {
     }
 }
 
-impl Source {
-    pub(crate) fn new(src: &ParameterSource) -> Self {
-        let path = |key: &Option<String>| key.as_deref().filter(|key| !key.is_empty()).map(Path::compile);
-        Self {
-            dependency: src.dependency_name.clone(),
-            context_key: path(&src.context_key),
-            data_key: path(&src.data_key),
-            value: src.value.clone(),
-            raw: src.use_raw_data,
+/// What is probably a slip in a destination.
+fn destination_remarks(dest: &str, at: &FieldPath) -> Vec<Finding> {
+    let remarks = if dest.is_empty() { Vec::new() } else { zetes_gjson::lint_destination(dest) };
+    let remarks = remarks.into_iter().map(|remark| {
+        let finding = Finding::warning("suspicious-path", at.clone(), remark.message).span(remark.span);
+        match remark.hint {
+            Some(hint) => finding.hint(hint),
+            None => finding,
         }
-    }
-
-    /// `None`: there is nothing to set, because the dependency has no event in this round.
-    pub(crate) fn resolve(&self, round: &Round) -> Result<Option<Resolved>, Error> {
-        let fallback = || self.value.clone().map(|text| Resolved { text, kind: Kind::String });
-        let Some(event) = round.events.get(&self.dependency) else { return Ok(fallback()) };
-        let found = match (&self.data_key, &self.context_key) {
-            (None, None) => return Ok(fallback().or_else(|| Some(whole(event)))),
-            (Some(key), _) => data(event).map(|data| look_up(key, &data)),
-            (None, Some(key)) => Ok(look_up(key, &event.context_json())),
-        };
-        match (found, fallback()) {
-            (Ok(Some(value)), _) | (_, Some(value)) => Ok(Some(value)),
-            (Err(why), None) => Err(Error::Permanent(format!("the event of `{}`: {why}", self.dependency))),
-            (Ok(None), None) => Err(Error::Permanent(self.missing())),
-        }
-    }
-
-    fn missing(&self) -> String {
-        let (what, key) = match (&self.data_key, &self.context_key) {
-            (Some(key), _) => ("dataKey", key.to_string()),
-            (None, key) => ("contextKey", key.as_ref().map(ToString::to_string).unwrap_or_default()),
-        };
-        format!(
-            "{what} `{key}` does not exist in the event of `{}`, and the parameter has no `value`",
-            self.dependency
-        )
-    }
-}
-
-fn whole(event: &Event) -> Resolved {
-    Resolved { text: event.whole_json(), kind: Kind::String }
-}
-
-fn look_up(key: &Path, document: &str) -> Option<Resolved> {
-    let value = key.get(document)?;
-    let text = match value.kind() {
-        Kind::Json => value.raw().to_owned(),
-        Kind::Null => "null".to_owned(),
-        _ => value.string().into_owned(),
-    };
-    Some(Resolved { text, kind: value.kind() })
-}
-
-/// The data as JSON text.
-fn data(event: &Event) -> Result<Cow<'_, str>, String> {
-    let text = event.data_text().ok_or("its data is not UTF-8")?;
-    match event.datacontenttype.as_deref().unwrap_or_default() {
-        "application/json" => match serde_json::from_str::<&serde_json::value::RawValue>(text) {
-            Ok(_) => Ok(Cow::Borrowed(text)),
-            Err(error) => Err(format!("its data is not JSON: {error}")),
-        },
-        "application/yaml" => {
-            let value: serde_json::Value =
-                serde_saphyr::from_str(text).map_err(|error| format!("its data is not YAML: {error}"))?;
-            Ok(Cow::Owned(value.to_string()))
-        }
-        other => Err(format!("its data is `{other}`, expected application/json or application/yaml")),
-    }
+    });
+    remarks.collect()
 }

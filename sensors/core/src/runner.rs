@@ -12,21 +12,26 @@ use std::time::Duration;
 use bus_core::{Bus, BusError, Change, Consumer, ConsumerName, Delivery, StateKey, Ticket};
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use sensor_engine::{Effect, Failure, Input, Machine, Round, TicketId};
-use serde::Serialize;
+use prometheus_client::metrics::gauge::Gauge;
+use sensor_engine::{Effect, Failure, Input, Machine, Match, Round, TicketId};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
-use zetes_api::{Decision, IdempotencyKey};
+use zetes_api::{Decision, Role};
 use zetes_runtime::Clock;
 
 use crate::erased::Action;
 use crate::metrics::TriggerMetrics;
-use crate::sensors::{ACK_DEADLINE, Deps, Status, TriggerState};
-use crate::{Error, Outcome};
+use crate::sensors::{ACK_DEADLINE, Deps, RedriveError, Status, TriggerState};
+use crate::{DeadLetter, Error, Outcome};
 
 /// Deliveries of one fetch, and ends of attempts of one step.
 const BATCH: usize = 256;
+/// As `BATCH`, where scripts look at the events: each may take its time limit.
+const SCRIPT_BATCH: usize = 32;
+/// Waiting events that the status names.
+const WAITING_SHOWN: usize = 20;
 /// First pause after the bus has refused a commit; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -45,13 +50,16 @@ pub(crate) struct Runner {
     machine: Machine,
     /// What the machine said when it was restored.
     first: Vec<Effect>,
-    action: Arc<Action>,
+    actions: Actions,
+    redrives: mpsc::Receiver<Redrive>,
     attempts: JoinSet<Ended>,
     tickets: BTreeMap<TicketId, Ticket>,
     next_ticket: TicketId,
     wake_at: Option<Timestamp>,
     max_in_flight: usize,
     metrics: TriggerMetrics,
+    /// Dead letters of the whole bus.
+    dead_letters: Gauge,
 }
 
 /// How one attempt ended.
@@ -61,23 +69,24 @@ struct Ended {
     took: Duration,
 }
 
-/// A dead letter as it is kept: the whole round, and why.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DeadLetter<'r> {
-    at: Timestamp,
-    sensor: &'r str,
-    trigger: &'r str,
-    key: &'r IdempotencyKey,
-    attempts: u32,
-    reason: &'static str,
-    error: &'r str,
-    events: BTreeMap<&'r str, Box<serde_json::value::RawValue>>,
+/// The actions of a trigger.
+pub(crate) struct Actions {
+    pub(crate) main: Arc<Action>,
+    pub(crate) dlq_trigger: Option<Arc<Action>>,
+    pub(crate) on_expire: Option<Arc<Action>>,
+}
+
+/// A dead letter that is to be fired again; the answer comes when that is durable.
+pub(crate) struct Redrive {
+    pub(crate) letter: DeadLetter,
+    pub(crate) answer: oneshot::Sender<Result<(), RedriveError>>,
 }
 
 /// What woke the loop.
 enum Woken {
     Inputs(Vec<Input>),
+    Deliveries(Vec<Delivery>),
+    Redrive(Box<Redrive>),
     StillAtWork,
     Stop,
 }
@@ -85,11 +94,10 @@ enum Woken {
 impl Runner {
     pub(crate) fn new(
         deps: &Deps,
-        consumer: ConsumerName,
-        deliveries: Box<dyn Consumer>,
-        machine: Machine,
-        first: Vec<Effect>,
-        action: Action,
+        (consumer, deliveries): (ConsumerName, Box<dyn Consumer>),
+        (machine, first): (Machine, Vec<Effect>),
+        actions: Actions,
+        redrives: mpsc::Receiver<Redrive>,
         max_in_flight: usize,
     ) -> Self {
         let metrics = deps.metrics.of_trigger(&consumer.namespace, &consumer.sensor, &consumer.trigger);
@@ -100,13 +108,15 @@ impl Runner {
             deliveries,
             machine,
             first,
-            action: Arc::new(action),
+            actions,
+            redrives,
             attempts: JoinSet::new(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
             wake_at: None,
             max_in_flight,
             metrics,
+            dead_letters: deps.metrics.dead_letters(),
         }
     }
 
@@ -131,6 +141,11 @@ impl Runner {
             self.tell(status);
             match self.woken(stop).await? {
                 Woken::Inputs(inputs) => self.step(inputs).await?,
+                Woken::Deliveries(deliveries) => {
+                    let inputs = self.judged(deliveries).await;
+                    self.step(inputs).await?;
+                }
+                Woken::Redrive(redrive) => self.redrive(*redrive).await?,
                 Woken::StillAtWork => {
                     self.deliveries.progress(&self.tickets.values().cloned().collect::<Vec<_>>());
                 }
@@ -145,16 +160,19 @@ impl Runner {
     }
 
     fn tell(&self, status: &Status) {
-        let waiting: Vec<_> = self.machine.waiting().map(|(_, event)| event).collect();
-        self.metrics.waiting.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        let count = self.machine.waiting_count();
+        self.metrics.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+        let waiting = self.machine.waiting().map(|(_, event)| event).take(WAITING_SHOWN).collect();
         let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
         status.in_hand = self.machine.in_hand();
+        status.waiting_events = count;
         status.waiting = waiting;
     }
 
     /// Waits for the next thing that happens. Everything that is waited for is cancel safe.
     async fn woken(&mut self, stop: &CancellationToken) -> Result<Woken, BusError> {
-        let room = self.max_in_flight.saturating_sub(self.machine.in_hand()).min(BATCH);
+        let batch = if self.machine.rules().runs_scripts() { SCRIPT_BATCH } else { BATCH };
+        let room = self.max_in_flight.saturating_sub(self.machine.in_hand()).min(batch);
         let (clock, wake_at) = (self.clock.clone(), self.wake_at);
         let still = clock.sleep(ACK_DEADLINE / 3);
         tokio::select! {
@@ -170,9 +188,9 @@ impl Runner {
                 Ok(Woken::Inputs(vec![Input::Tick]))
             }
             deliveries = self.deliveries.fetch(room), if room > 0 => {
-                let deliveries = deliveries?;
-                Ok(Woken::Inputs(deliveries.into_iter().map(|delivery| self.arrived(delivery)).collect()))
+                Ok(Woken::Deliveries(deliveries?))
             }
+            Some(redrive) = self.redrives.recv() => Ok(Woken::Redrive(Box::new(redrive))),
             () = still, if !self.tickets.is_empty() => Ok(Woken::StillAtWork),
         }
     }
@@ -200,7 +218,7 @@ impl Runner {
         match ended.result {
             Ok(outcome) => {
                 self.observe_end_to_end(&ended.round);
-                Input::Fired { key, outcome: outcome.summary }
+                Input::Fired { key, outcome: outcome.summary, fallbacks: outcome.fallbacks }
             }
             Err(error) => {
                 warn!(
@@ -222,11 +240,44 @@ impl Runner {
         }
     }
 
-    fn arrived(&mut self, delivery: Delivery) -> Input {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.tickets.insert(ticket, delivery.ticket);
-        Input::Arrived { ticket, event: delivery.event }
+    /// What the dependencies make of the events. Scripts run where they hold up nobody else.
+    async fn judged(&mut self, deliveries: Vec<Delivery>) -> Vec<Input> {
+        let rules = self.machine.rules().clone();
+        let events: Vec<_> = deliveries.iter().map(|delivery| delivery.event.clone()).collect();
+        let judge = move || -> Vec<Vec<Match>> { events.iter().map(|event| rules.judge(event)).collect() };
+        let matches = if self.machine.rules().runs_scripts() {
+            // A panic in a script's engine must not take the trigger: its events are handed out again.
+            tokio::task::spawn_blocking(judge).await.unwrap_or_default()
+        } else {
+            judge()
+        };
+        deliveries
+            .into_iter()
+            .zip(matches)
+            .map(|(delivery, matches)| {
+                let ticket = self.next_ticket;
+                self.next_ticket += 1;
+                self.tickets.insert(ticket, delivery.ticket);
+                Input::Arrived { ticket, matches }
+            })
+            .collect()
+    }
+
+    /// The letter leaves the dead letters in the commit that takes its round in hand.
+    async fn redrive(&mut self, redrive: Redrive) -> Result<(), BusError> {
+        let Redrive { letter, answer } = redrive;
+        let round = match letter.round() {
+            Ok(round) => round,
+            Err(error) => {
+                drop(answer.send(Err(RedriveError::Damaged(error.to_string()))));
+                return Ok(());
+            }
+        };
+        let effects = self.machine.step(self.clock.now(), Input::Redrive { round });
+        self.carry_out_with(effects, vec![Change::Delete { key: letter.id.state_key() }]).await?;
+        self.dead_letters.dec();
+        drop(answer.send(Ok(())));
+        Ok(())
     }
 
     async fn step(&mut self, inputs: Vec<Input>) -> Result<(), BusError> {
@@ -238,8 +289,16 @@ impl Runner {
 
     /// The durable effects of the whole batch in one commit, then the attempts.
     async fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), BusError> {
-        let (mut changes, mut rounds, mut decisions, mut settled) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        self.carry_out_with(effects, Vec::new()).await
+    }
+
+    /// As [`Self::carry_out`], with other changes in the same commit.
+    async fn carry_out_with(
+        &mut self,
+        effects: Vec<Effect>,
+        mut changes: Vec<Change>,
+    ) -> Result<(), BusError> {
+        let (mut rounds, mut decisions, mut settled, mut letters) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for effect in effects {
             match effect {
                 Effect::Fire { round, attempt } => rounds.push((round, attempt)),
@@ -257,6 +316,7 @@ impl Runner {
                     changes.push(Change::Delete { key: StateKey::new(bucket(&self.consumer), key) });
                 }
                 Effect::DeadLetter { round, attempts, reason, error } => {
+                    letters += 1;
                     changes.extend(self.dead_letter(&round, attempts, reason, &error));
                 }
             }
@@ -264,8 +324,9 @@ impl Runner {
         // Behind everything else of the batch: a delivery is settled when its outcome stands.
         changes.extend(settled.iter().filter_map(|ticket| self.tickets.remove(ticket)).map(Change::Ack));
         self.commit(changes).await?;
+        self.dead_letters.inc_by(letters);
         for decision in &decisions {
-            debug!(namespace = %decision.namespace, sensor = %decision.sensor, triggerName = %decision.trigger, verdict = ?decision.verdict, "decided");
+            debug!(consumer = %self.consumer, verdict = ?decision.verdict, "decided");
             self.metrics.decided(decision);
         }
         for (round, _attempt) in rounds {
@@ -275,39 +336,29 @@ impl Runner {
     }
 
     fn begin(&mut self, round: Arc<Round>) {
-        let action = self.action.clone();
+        let action = match round.role {
+            Role::Main => Some(self.actions.main.clone()),
+            Role::DlqTrigger => self.actions.dlq_trigger.clone(),
+            Role::OnExpire => self.actions.on_expire.clone(),
+        };
         self.attempts.spawn(async move {
             let begin = tokio::time::Instant::now();
-            let attempt = AssertUnwindSafe(action.fire(&round)).catch_unwind().await;
-            let result = attempt
-                .unwrap_or_else(|_| Err(Error::permanent("the trigger panicked; this is a defect of Zetes")));
+            let result = match action {
+                None => Err(Error::permanent("the trigger has no such action any more")),
+                Some(action) => {
+                    AssertUnwindSafe(action.fire(&round)).catch_unwind().await.unwrap_or_else(|_| {
+                        Err(Error::permanent("the trigger panicked; this is a defect of Zetes"))
+                    })
+                }
+            };
             Ended { round, result, took: begin.elapsed() }
         });
     }
 
     fn dead_letter(&self, round: &Round, attempts: u32, reason: &'static str, error: &str) -> Option<Change> {
-        let events = round.events.iter().filter_map(|(name, event)| {
-            let text = String::from_utf8(event.to_json()).ok()?;
-            Some((name.as_str(), serde_json::value::RawValue::from_string(text).ok()?))
-        });
-        let at = self.clock.now();
-        let letter = DeadLetter {
-            at,
-            sensor: round.sensor.as_str(),
-            trigger: round.trigger.as_str(),
-            key: &round.key,
-            attempts,
-            reason,
-            error,
-            events: events.collect(),
-        };
-        let key = StateKey::new(
-            format!("{}/dead-letters", round.namespace),
-            format!("{:013}-{}", at.as_millisecond(), round.key),
-        );
-        let value = serde_json::to_vec(&letter).ok()?;
-        error!(namespace = %round.namespace, sensor = %round.sensor, triggerName = %round.trigger, reason, error, "dead-lettered");
-        Some(Change::Put { key, value: value.into(), expected: None })
+        error!(consumer = %self.consumer, reason, error, "dead-lettered");
+        let rules = self.machine.rules().version();
+        DeadLetter::of(round, self.clock.now(), rules, (attempts, reason, error)).put()
     }
 
     /// Commits, as often as it takes: what was decided is neither skipped nor reordered.

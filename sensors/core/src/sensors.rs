@@ -1,5 +1,6 @@
 //! All triggers of one Sensor object.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,18 +8,21 @@ use std::time::Duration;
 use bus_core::{Bus, BusError, ConsumerName, Interest, Start, StateKey, Subscription};
 use sensor_engine::{Machine, Rules};
 use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use zetes_api::{EventRef, Sensor, Trigger};
+use zetes_api::{EventRef, Sensor, Trigger, TriggerName};
 use zetes_runtime::{Clock, Secrets};
 
 use crate::erased::Action;
 use crate::metrics::Metrics;
-use crate::runner::{Runner, bucket};
-use crate::{Context, Error, Factory, Parameters};
+use crate::runner::{Actions, Redrive, Runner, bucket};
+use crate::{Context, DeadLetter, Error, Factory, Parameters};
 
 /// Rounds in hand at a time, per trigger, when the Sensor says nothing.
 const MAX_IN_FLIGHT: usize = 256;
+/// Dead letters of one trigger that wait to be taken back, at a time.
+const REDRIVES: usize = 16;
 /// Sets it, 1 to 10,000.
 const MAX_IN_FLIGHT_ANNOTATION: &str = "zetes.dev/max-in-flight";
 /// `earliest` or an RFC 3339 time: where a new consumer begins (S20).
@@ -46,7 +50,10 @@ pub struct Sensors;
 pub struct Prepared {
     runners: Vec<(Runner, Status)>,
     statuses: Vec<Status>,
+    redrives: Redrives,
 }
+
+type Redrives = BTreeMap<TriggerName, mpsc::Sender<Redrive>>;
 
 /// A running Sensor.
 #[derive(Debug)]
@@ -54,11 +61,24 @@ pub struct Running {
     tasks: JoinSet<()>,
     stop: CancellationToken,
     statuses: Vec<Status>,
+    redrives: Redrives,
 }
 
-/// Tells how a Sensor is; outlives it.
-#[derive(Clone, Debug)]
-pub struct Observer(Vec<Status>);
+/// Tells how a Sensor is, and takes dead letters back; outlives it.
+#[derive(Clone)]
+pub struct Observer {
+    statuses: Vec<Status>,
+    redrives: Redrives,
+}
+
+/// Why a dead letter can't be fired again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedriveError {
+    #[error("its trigger does not run here")]
+    NotRunning,
+    #[error("it can't be read: {0}")]
+    Damaged(String),
+}
 
 /// How one trigger is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,7 +90,9 @@ pub struct TriggerStatus {
     pub state: TriggerState,
     /// Deliveries and rounds that have not come to an end.
     pub in_hand: usize,
-    /// Events that wait for the conditions.
+    /// How many events wait for the conditions.
+    pub waiting_events: usize,
+    /// Some of them.
     pub waiting: Vec<EventRef>,
 }
 
@@ -92,21 +114,28 @@ impl Sensors {
     /// The bus can't be used.
     pub async fn prepare(
         sensor: &Sensor,
-        factory: impl Fn(&str) -> Option<Factory>,
+        known: impl Fn(&str) -> Option<Factory>,
         deps: &Deps,
     ) -> Result<Prepared, BusError> {
-        let mut prepared = Prepared { runners: Vec::new(), statuses: Vec::new() };
+        let mut prepared = Prepared { runners: Vec::new(), statuses: Vec::new(), redrives: BTreeMap::new() };
         for (index, trigger) in sensor.spec.triggers.iter().enumerate() {
             let Some(template) = &trigger.template else { continue };
-            let Some(factory) = template.action().and_then(|(kind, _)| factory(kind)) else { continue };
+            let Some(factory) = template.action().and_then(|(kind, _)| known(kind)) else { continue };
             let name = format!("{} trigger `{}`", sensor.object_ref(), template.name);
-            let status =
-                TriggerStatus { name, state: TriggerState::Serving, in_hand: 0, waiting: Vec::new() };
+            let status = TriggerStatus {
+                name,
+                state: TriggerState::Serving,
+                in_hand: 0,
+                waiting_events: 0,
+                waiting: Vec::new(),
+            };
             let status = Arc::new(Mutex::new(status));
             prepared.statuses.push(status.clone());
-            match compiled(sensor, index, trigger, factory, deps) {
-                Ok((rules, action)) => {
-                    let runner = subscribe(sensor, rules, action, deps).await?;
+            match compiled(sensor, index, trigger, (factory, &known), deps) {
+                Ok((rules, actions)) => {
+                    let (redrive, redrives) = mpsc::channel(REDRIVES);
+                    prepared.redrives.insert(rules.trigger().clone(), redrive);
+                    let runner = subscribe(sensor, rules, actions, redrives, deps).await?;
                     prepared.runners.push((runner, status));
                 }
                 Err(error) => {
@@ -123,17 +152,36 @@ fn compiled(
     sensor: &Sensor,
     index: usize,
     trigger: &Trigger,
-    factory: Factory,
+    (factory, known): (Factory, &impl Fn(&str) -> Option<Factory>),
     deps: &Deps,
-) -> Result<(Rules, Action), String> {
+) -> Result<(Rules, Actions), String> {
     let object = sensor.object_ref();
     let rules = Rules::compile(&object.namespace, sensor, index)
         .map_err(|findings| zetes_api::Invalid(findings).to_string())?;
+    let second = |trigger: Option<&Trigger>| -> Result<Option<Arc<Action>>, String> {
+        let Some(trigger) = trigger else { return Ok(None) };
+        let kind = trigger.template.as_ref().and_then(|template| template.action());
+        let (kind, _) = kind.ok_or("a second action has no template with an action")?;
+        let factory = known(kind).ok_or_else(|| format!("trigger kind `{kind}` is not in this build yet"))?;
+        action(sensor, trigger, factory, deps).map(Some)
+    };
+    let expiry = trigger.zetes.as_ref().and_then(|extension| extension.on_expire.as_ref());
+    let actions = Actions {
+        main: action(sensor, trigger, factory, deps)?,
+        dlq_trigger: second(trigger.dlq_trigger.as_deref())?,
+        on_expire: second(expiry.and_then(|expiry| expiry.trigger.as_deref()))?,
+    };
+    Ok((rules, actions))
+}
+
+fn action(sensor: &Sensor, trigger: &Trigger, factory: Factory, deps: &Deps) -> Result<Arc<Action>, String> {
+    let object = sensor.object_ref();
+    let template = trigger.template.as_ref().ok_or("no template")?;
     let compat = sensor.metadata.annotations.get(COMPAT_ANNOTATION).map(String::as_str).unwrap_or_default();
     let cx = Context {
         namespace: object.namespace,
         sensor: object.name,
-        trigger: rules.trigger().clone(),
+        trigger: template.name.clone(),
         policy: trigger.policy.clone(),
         compat: compat
             .split(',')
@@ -144,14 +192,18 @@ fn compiled(
         clock: deps.clock.clone(),
         secrets: deps.secrets.clone(),
     };
-    let template = trigger.template.as_ref().ok_or("no template")?;
     let told = |error: Error| error.to_string();
     let parameters = Parameters::compile(&trigger.parameters).map_err(told)?;
-    let action = Action::new(factory, template, parameters, cx).map_err(told)?;
-    Ok((rules, action))
+    Action::new(factory, template, parameters, cx).map(Arc::new).map_err(told)
 }
 
-async fn subscribe(sensor: &Sensor, rules: Rules, action: Action, deps: &Deps) -> Result<Runner, BusError> {
+async fn subscribe(
+    sensor: &Sensor,
+    rules: Rules,
+    actions: Actions,
+    redrives: mpsc::Receiver<Redrive>,
+    deps: &Deps,
+) -> Result<Runner, BusError> {
     let consumer = ConsumerName {
         namespace: rules.namespace().clone(),
         sensor: rules.sensor().clone(),
@@ -171,7 +223,7 @@ async fn subscribe(sensor: &Sensor, rules: Rules, action: Action, deps: &Deps) -
     let stored = deps.bus.list(bucket(&consumer), String::new()).await?;
     let stored = stored.into_iter().map(|(StateKey { key, .. }, entry)| (key, entry.value.to_vec()));
     let (machine, effects) = Machine::restore(Arc::new(rules), stored, deps.clock.now());
-    Ok(Runner::new(deps, consumer, deliveries, machine, effects, action, max_in_flight))
+    Ok(Runner::new(deps, (consumer, deliveries), (machine, effects), actions, redrives, max_in_flight))
 }
 
 fn max_in_flight(sensor: &Sensor) -> usize {
@@ -196,13 +248,13 @@ impl Prepared {
         for (runner, status) in self.runners {
             tasks.spawn(runner.run(stop.clone(), status));
         }
-        Running { tasks, stop, statuses: self.statuses }
+        Running { tasks, stop, statuses: self.statuses, redrives: self.redrives }
     }
 }
 
 impl Running {
     pub fn observer(&self) -> Observer {
-        Observer(self.statuses.clone())
+        Observer { statuses: self.statuses.clone(), redrives: self.redrives.clone() }
     }
 
     /// Fetches nothing more and finishes what is in hand; what is left after `grace` stays on the bus.
@@ -217,6 +269,20 @@ impl Running {
 
 impl Observer {
     pub fn status(&self) -> Vec<TriggerStatus> {
-        self.0.iter().map(|status| status.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+        self.statuses
+            .iter()
+            .map(|status| status.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .collect()
+    }
+
+    /// Takes a dead letter back; returns once its round is durably in hand and the letter is gone.
+    ///
+    /// # Errors
+    /// Its trigger does not run in this Sensor, or the letter can't be read.
+    pub async fn redrive(&self, letter: DeadLetter) -> Result<(), RedriveError> {
+        let sender = self.redrives.get(&letter.trigger).ok_or(RedriveError::NotRunning)?;
+        let (answer, answered) = oneshot::channel();
+        sender.send(Redrive { letter, answer }).await.map_err(|_| RedriveError::NotRunning)?;
+        answered.await.map_err(|_| RedriveError::NotRunning)?
     }
 }

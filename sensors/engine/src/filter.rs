@@ -2,10 +2,12 @@
 
 mod context;
 mod data;
+mod exprs;
 mod number;
+mod script;
 mod time;
 
-use zetes_api::{Dependency, Event, FieldPath, Filters, Finding, Verdict};
+use zetes_api::{Dependency, Event, Finding, Verdict};
 
 pub(crate) use data::lint;
 
@@ -57,9 +59,13 @@ pub(crate) struct Filter {
     /// Absent filters pass; present but empty ones don't under `or` (spec/sensors.md 4.1).
     present: bool,
     operator: Operator,
+    exprs: Option<exprs::ExprFilters>,
     data: Option<data::DataFilters>,
     context: Option<context::Context>,
     time: Option<time::TimeOfDay>,
+    script: Option<script::ScriptFilter>,
+    /// Its time could not be compiled: such a Sensor does not run, and such a filter rejects whatever comes.
+    bad_time: bool,
 }
 
 impl Filter {
@@ -72,14 +78,17 @@ impl Filter {
             "filtersLogicalOperator",
             &mut findings,
         );
-        not_in_this_build(dependency, &mut findings);
         let Some(filters) = &dependency.filters else { return (Self::default(), findings) };
+        let time = filters.time.as_ref().and_then(|time| time::TimeOfDay::compile(time, &mut findings));
         let filter = Self {
             present: true,
             operator,
+            exprs: exprs::ExprFilters::compile(filters, &mut findings),
             data: data::DataFilters::compile(filters, compat, &mut findings),
             context: filters.context.as_ref().map(context::Context::compile),
-            time: filters.time.as_ref().and_then(|time| time::TimeOfDay::compile(time, &mut findings)),
+            bad_time: filters.time.is_some() && time.is_none(),
+            time,
+            script: script::ScriptFilter::compile(filters, &mut findings),
         };
         (filter, findings)
     }
@@ -88,16 +97,23 @@ impl Filter {
         if !self.present {
             return Check::Passed;
         }
-        let kinds: [Option<&dyn Ask>; 3] = [
+        let kinds: [Option<&dyn Ask>; 5] = [
+            self.exprs.as_ref().map(|kind| kind as &dyn Ask),
             self.data.as_ref().map(|kind| kind as &dyn Ask),
             self.context.as_ref().map(|kind| kind as &dyn Ask),
             self.time.as_ref().map(|kind| kind as &dyn Ask),
+            self.script.as_ref().map(|kind| kind as &dyn Ask),
         ];
-        let mut checks = kinds.into_iter().flatten().map(|kind| kind.ask(event));
+        let bad_time = self.bad_time.then(bad_time);
+        let mut checks = kinds.into_iter().flatten().map(|kind| kind.ask(event)).chain(bad_time);
         match self.operator {
             Operator::And => checks.find(|check| *check != Check::Passed).unwrap_or(Check::Passed),
             Operator::Or => any_of(checks),
         }
+    }
+
+    pub(crate) fn runs_script(&self) -> bool {
+        self.script.is_some()
     }
 }
 
@@ -154,42 +170,30 @@ impl Operator {
     }
 }
 
-/// Parts that pass or reshape events and that this build can't evaluate: serving the object without them would be wrong.
-fn not_in_this_build(dependency: &Dependency, findings: &mut Vec<Finding>) {
-    let mut report = |path: FieldPath| {
-        let message = format!("`{path}` is known, but this build can't evaluate it");
-        findings.push(Finding::error("not-in-this-build", path, message));
-    };
-    let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    if dependency
-        .transform
-        .as_ref()
-        .is_some_and(|transform| filled(&transform.jq) || filled(&transform.script))
-    {
-        report("transform".into());
-    }
-    let Some(filters) = &dependency.filters else { return };
-    not_in_this_build_filters(filters, &mut report);
+fn bad_time() -> Check {
+    Check::Rejected(Rejection {
+        filter: "filters.time".to_owned(),
+        looked_at: "time".to_owned(),
+        seen: None,
+        wanted: "a time filter that can be read".to_owned(),
+        reason: "bad-value",
+    })
 }
 
-fn not_in_this_build_filters(filters: &Filters, report: &mut impl FnMut(FieldPath)) {
-    let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    let outer = FieldPath::from("filters");
-    if !filters.exprs.is_empty() {
-        report(outer.key("exprs"));
-    }
-    if filled(&filters.script) {
-        report(outer.key("script"));
-    }
-    for (at, entry) in filters.data.iter().enumerate() {
-        if filled(&entry.template) {
-            report(outer.key("data").index(at).key("template"));
-        }
-    }
+/// Data that a filter can't look into.
+fn not_json(filter: &str, event: &Event) -> Check {
+    let text = String::from_utf8_lossy(event.data.as_deref().unwrap_or_default());
+    Check::Rejected(Rejection {
+        filter: filter.to_owned(),
+        looked_at: "data".to_owned(),
+        seen: Some(cut(&text)),
+        wanted: "data that is JSON".to_owned(),
+        reason: "not-json",
+    })
 }
 
 /// As much of a value as a record keeps.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(SEEN_LIMIT) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),

@@ -7,7 +7,7 @@
 //! What it promises, whatever the order of inputs:
 //! - every delivery it was given is settled exactly once, and only by an effect that stands after the effects that make
 //!   its outcome durable;
-//! - every accepted event ends in exactly one of fired, overwritten, expired, dead-lettered, or is still waiting;
+//! - every accepted event ends in exactly one of fired, overwritten, skipped, expired, dead-lettered, or is still waiting;
 //! - an attempt at the same round carries the same key, also after a restart.
 
 mod conditions;
@@ -16,13 +16,16 @@ mod glob;
 mod machine;
 mod model;
 mod rules;
+mod selector;
+mod transform;
 
 pub use conditions::{Conditions, ConditionsError};
 pub use filter::{Check, Rejection};
 pub use glob::{Glob, GlobError};
 pub use machine::Machine;
-pub use model::{Effect, Failure, HeldEvent, Input, Interest, Round, StoredKey, TicketId};
+pub use model::{Accepted, Effect, Failure, Input, Interest, Match, Round, StoredKey, TicketId};
 pub use rules::{Guarantee, Rules};
+pub use selector::Selector;
 
 #[cfg(test)]
 mod tests;

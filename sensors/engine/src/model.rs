@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use zetes_api::{
-    Decision, DependencyName, Event, EventName, IdempotencyKey, Namespace, ObjectName, TriggerName,
+    Decision, DependencyName, Event, EventName, EventRef, IdempotencyKey, Namespace, ObjectName, Role,
+    TriggerName,
 };
+
+use crate::filter::Rejection;
 
 /// Names a delivery inside one machine; its caller maps it to the bus's ticket.
 pub type TicketId = u64;
@@ -19,17 +22,35 @@ pub struct Round {
     pub namespace: Namespace,
     pub sensor: ObjectName,
     pub trigger: TriggerName,
-    /// By dependency; a dependency that `||` left out is absent.
+    /// Which of the trigger's actions it is for.
+    pub role: Role,
+    /// By dependency; a dependency that `||` left out is absent. In a batch one event for each dependency, whose data is the list
+    /// of the data of all of them.
     pub events: BTreeMap<DependencyName, Arc<Event>>,
+    /// What a batch is made of; empty for any other round.
+    pub batch: Vec<(DependencyName, EventRef)>,
+    /// The value of the trigger's `key`; empty without one.
+    pub flow_key: Arc<str>,
     /// When the conditions came to hold. The same for every attempt while the round is in memory.
     pub complete_at: Timestamp,
 }
 
-/// An event that waits for the conditions to hold, as it is stored.
+/// What one dependency makes of an event: made by [`crate::Rules::judge`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeldEvent {
+pub struct Match {
+    pub dependency: DependencyName,
+    /// Which event it is, whatever the transform made of it.
+    pub event: EventRef,
+    pub outcome: Result<Accepted, Rejection>,
+}
+
+/// An event as the triggers will see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// Transformed, where the dependency has a transform.
     pub event: Arc<Event>,
-    pub accepted_at: Timestamp,
+    /// Only events of one value are joined; empty without `correlate`.
+    pub correlation: Arc<str>,
 }
 
 /// Which events a trigger wants to be shown, derived from its dependencies; globs are widened to `None`.
@@ -39,7 +60,7 @@ pub struct Interest {
     pub subject: Option<EventName>,
 }
 
-/// The key of one stored piece of a machine's state: `waiting/<dependency>` or `round/<key>`.
+/// The key of one stored piece of a machine's state: `waiting/<digest>` or `round/<key>`.
 pub type StoredKey = String;
 
 /// Why an attempt failed, and whether another one would help.
@@ -53,12 +74,14 @@ pub struct Failure {
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// The bus handed out an event.
-    Arrived { ticket: TicketId, event: Arc<Event> },
-    /// An attempt at the round ended well.
-    Fired { key: IdempotencyKey, outcome: String },
+    /// The bus handed out an event, and this is what the dependencies that mean it make of it.
+    Arrived { ticket: TicketId, matches: Vec<Match> },
+    /// An attempt at the round ended well; `fallbacks` says which parameters took theirs.
+    Fired { key: IdempotencyKey, outcome: String, fallbacks: Vec<String> },
     /// An attempt at the round failed.
     Failed { key: IdempotencyKey, failure: Failure },
+    /// A round is taken back from the dead letters.
+    Redrive { round: Round },
     /// A time that an earlier [`Effect::WakeAt`] asked for has come. Spurious ticks are harmless.
     Tick,
 }
@@ -66,6 +89,7 @@ pub enum Input {
 /// What to do, in order. The durable ones (`Store`, `Forget`, `Settle`, `Record`, `DeadLetter`) that stand together may be
 /// carried out as one; an effect behind them begins only when they are durable.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "effects live for one step")]
 pub enum Effect {
     /// Write a piece of state, to be given back to [`crate::Machine::restore`] after a restart.
     Store {

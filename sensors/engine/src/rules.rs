@@ -1,20 +1,25 @@
 //! One trigger of one Sensor, compiled: everything that can be wrong is found here, before the first event.
 
+mod extension;
 mod limits;
 mod lint;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 use zetes_api::{
-    Backoff, Dependency, DependencyName, Event, FieldPath, Finding, Namespace, ObjectName, Sensor, Trigger,
-    TriggerName, TriggerTemplate,
+    Backoff, Dependency, DependencyName, Event, FieldPath, Finding, Namespace, ObjectName, Role, Sensor,
+    Trigger, TriggerName, TriggerTemplate,
 };
 
 use crate::conditions::Conditions;
-use crate::filter::{Check, Compat, Filter};
+use crate::filter::{Check, Compat, Filter, Rejection};
 use crate::glob::Glob;
-use crate::model::Interest;
+use crate::model::{Accepted, Interest, Match};
+use crate::transform::Transform;
+pub(crate) use extension::{Flow, Gate, Join};
 use limits::Resets;
 
 /// The annotation that switches behaviours of the reference back on.
@@ -40,17 +45,33 @@ pub struct Rules {
     conditions: Conditions,
     guarantee: Guarantee,
     retry: Option<Backoff>,
+    /// The second action's retries, where the trigger has a `dlqTrigger`.
+    dlq_trigger: Option<Second>,
+    version: String,
+    /// The retries of what `onExpire` fires.
+    on_expire: Option<Second>,
+    join: Join,
+    flow: Flow,
     /// Time between the beginnings of two attempts, at least (S28).
     spacing: Option<SignedDuration>,
     resets: Resets,
     compat: Compat,
 }
 
+/// A second action of the trigger.
+#[derive(Clone, Debug)]
+struct Second {
+    retry: Option<Backoff>,
+}
+
 /// Which events a dependency means and which of them it accepts.
 #[derive(Clone, Debug)]
 struct Rule {
     name: DependencyName,
+    /// A digest of the dependency and of the conditions as written: what waits is kept as long as it stays the same.
+    definition: String,
     glob: Glob,
+    transform: Option<Transform>,
     filter: Filter,
 }
 
@@ -70,23 +91,45 @@ impl Rules {
         let mut findings = Vec::new();
         let compat = compat_of(sensor);
         let conditions = conditions_of(sensor, template, &at, &mut findings);
-        let dependencies =
-            conditions.as_ref().map(|conditions| rules_of(sensor, conditions, compat, &mut findings));
+        let dependencies = conditions
+            .as_ref()
+            .map(|conditions| rules_of(sensor, template, conditions, compat, &mut findings));
+        let extension = trigger.zetes.clone().unwrap_or_default();
+        let extended = conditions.as_ref().map(|conditions| {
+            let at = at.key("zetes");
+            let join = Join::compile(&extension, conditions, &at, &mut findings);
+            (join, Flow::compile(&extension, conditions, &at, &mut findings))
+        });
         let spacing = limits::spacing(trigger.rate_limit.as_ref(), &at, &mut findings);
         let resets = Resets::compile(&template.conditions_reset, &at, &mut findings);
-        match (conditions, dependencies) {
-            (Some(conditions), Some(dependencies)) if !findings.iter().any(Finding::is_error) => Ok(Self {
-                namespace: namespace.clone(),
-                sensor: sensor.object_ref().name,
-                trigger: template.name.clone(),
-                dependencies,
-                conditions,
-                guarantee: guarantee_of(trigger),
-                retry: trigger.retry_strategy.clone(),
-                spacing,
-                resets,
-                compat,
-            }),
+        match (conditions, dependencies, extended) {
+            (Some(conditions), Some(dependencies), Some((join, flow)))
+                if !findings.iter().any(Finding::is_error) =>
+            {
+                Ok(Self {
+                    namespace: namespace.clone(),
+                    sensor: sensor.object_ref().name,
+                    trigger: template.name.clone(),
+                    dependencies,
+                    conditions,
+                    guarantee: guarantee_of(trigger),
+                    version: version_of(sensor, trigger),
+                    retry: trigger.retry_strategy.clone(),
+                    dlq_trigger: trigger
+                        .dlq_trigger
+                        .as_ref()
+                        .map(|second| Second { retry: second.retry_strategy.clone() }),
+                    on_expire: extension
+                        .on_expire
+                        .and_then(|expiry| expiry.trigger)
+                        .map(|fired| Second { retry: fired.retry_strategy }),
+                    join,
+                    flow,
+                    spacing,
+                    resets,
+                    compat,
+                })
+            }
             _ => Err(findings),
         }
     }
@@ -114,6 +157,11 @@ impl Rules {
         interests.into_iter().collect()
     }
 
+    /// A digest of the trigger and of what it depends on: equal definitions have equal versions.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     pub fn guarantee(&self) -> Guarantee {
         self.guarantee
     }
@@ -123,28 +171,97 @@ impl Rules {
     }
 
     /// Attempts at one round, at least 1.
-    pub fn attempts(&self) -> u32 {
-        self.retry.as_ref().map_or(1, Backoff::attempts)
+    pub fn attempts(&self, role: Role) -> u32 {
+        self.retry_of(role).map_or(1, Backoff::attempts)
     }
 
-    /// Whether an event is one of those that a dependency of this trigger means, whatever its filters say.
-    pub fn means(&self, dependency: &DependencyName, event: &Event) -> bool {
-        self.rule(dependency).is_some_and(|rule| rule.means(event))
+    fn retry_of(&self, role: Role) -> Option<&Backoff> {
+        match role {
+            Role::Main => self.retry.as_ref(),
+            Role::DlqTrigger => self.dlq_trigger.as_ref()?.retry.as_ref(),
+            Role::OnExpire => self.on_expire.as_ref()?.retry.as_ref(),
+        }
     }
 
-    /// What the filters of a dependency say about an event; a dependency that these rules don't know passes.
-    pub fn check(&self, dependency: &DependencyName, event: &Event) -> Check {
-        self.rule(dependency).map_or(Check::Passed, |rule| rule.filter.check(event))
+    /// Whether the trigger has this action.
+    pub(crate) fn has_action(&self, role: Role) -> bool {
+        match role {
+            Role::Main => true,
+            Role::DlqTrigger => self.dlq_trigger.is_some(),
+            Role::OnExpire => self.on_expire.is_some(),
+        }
     }
 
-    /// The dependencies that mean an event, by name.
-    pub fn matching(&self, event: &Event) -> Vec<DependencyName> {
-        self.dependencies.iter().filter(|rule| rule.means(event)).map(|rule| rule.name.clone()).collect()
+    pub(crate) fn has_dlq_trigger(&self) -> bool {
+        self.dlq_trigger.is_some()
+    }
+
+    pub(crate) fn survives_a_crash(&self) -> bool {
+        self.guarantee == Guarantee::AtLeastOnce
+    }
+
+    /// Whether an event could come again while it waits or is gathered.
+    pub(crate) fn remembers_events(&self) -> bool {
+        !self.conditions.is_immediate() || self.flow.gathers()
+    }
+
+    pub(crate) fn join(&self) -> &Join {
+        &self.join
+    }
+
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    pub(crate) fn correlation_of(&self, dependency: &DependencyName, event: &Event) -> Option<Arc<str>> {
+        self.join.correlation_of(dependency, event)
+    }
+
+    /// Whether a look at an event may take long: scripts are to be run where they hold up nobody.
+    pub fn runs_scripts(&self) -> bool {
+        self.dependencies.iter().any(|rule| rule.transform.is_some() || rule.filter.runs_script())
+    }
+
+    /// What the dependencies that mean an event make of it: transformed, then filtered (spec/sensors.md 3). Equal events are
+    /// judged alike; it is pure, and may take as long as the scripts of the Sensor may.
+    pub fn judge(&self, event: &Arc<Event>) -> Vec<Match> {
+        self.dependencies
+            .iter()
+            .filter(|rule| rule.means(event))
+            .map(|rule| Match {
+                dependency: rule.name.clone(),
+                event: event.to_ref(),
+                outcome: self.judge_one(rule, event),
+            })
+            .collect()
+    }
+
+    fn judge_one(&self, rule: &Rule, event: &Arc<Event>) -> Result<Accepted, Rejection> {
+        let event = match &rule.transform {
+            None => event.clone(),
+            Some(transform) => transform.apply(event)?,
+        };
+        if let Check::Rejected(rejection) = rule.filter.check(&event) {
+            return Err(rejection);
+        }
+        let correlation = self.join.correlation_of(&rule.name, &event).ok_or_else(|| Rejection {
+            filter: "zetes.correlate".to_owned(),
+            looked_at: self.join.looks_at(&rule.name),
+            seen: None,
+            wanted: "a value to join by, of at most 1024 bytes".to_owned(),
+            reason: "path-missing",
+        })?;
+        Ok(Accepted { event, correlation })
+    }
+
+    /// How a dependency of this trigger is defined, as a digest; `None` for one that the conditions don't mention.
+    pub(crate) fn definition(&self, dependency: &DependencyName) -> Option<&str> {
+        self.rule(dependency).map(|rule| rule.definition.as_str())
     }
 
     /// The pause after a failed attempt (from 1); `random` is in `[0, 1)`.
-    pub(crate) fn pause(&self, attempt: u32, random: f64) -> SignedDuration {
-        let pause = self.retry.as_ref().map(|retry| retry.pause(attempt.saturating_sub(1), random));
+    pub(crate) fn pause(&self, role: Role, attempt: u32, random: f64) -> SignedDuration {
+        let pause = self.retry_of(role).map(|retry| retry.pause(attempt.saturating_sub(1), random));
         pause.and_then(|pause| SignedDuration::try_from(pause).ok()).unwrap_or_default()
     }
 
@@ -221,6 +338,7 @@ fn conditions_of(
 /// The dependencies that the conditions mention. Of several with one name the last one counts (spec/sensors.md 1.2).
 fn rules_of(
     sensor: &Sensor,
+    template: &TriggerTemplate,
     conditions: &Conditions,
     compat: Compat,
     findings: &mut Vec<Finding>,
@@ -228,18 +346,26 @@ fn rules_of(
     let all: Vec<_> = sensor.spec.dependencies.iter().enumerate().collect();
     let last = |name: &DependencyName| all.iter().rev().find(|(_, dependency)| dependency.name == *name);
     let named = conditions.names().iter().filter_map(last);
-    named.filter_map(|(index, dependency)| rule_of(*index, dependency, compat, findings)).collect()
+    let conditions = template.conditions.as_deref().unwrap_or_default();
+    named
+        .filter_map(|(index, dependency)| rule_of(*index, dependency, conditions, compat, findings))
+        .collect()
 }
 
 fn rule_of(
     index: usize,
     dependency: &Dependency,
+    conditions: &str,
     compat: Compat,
     findings: &mut Vec<Finding>,
 ) -> Option<Rule> {
     let at = FieldPath::from("spec").key("dependencies").index(index);
     let (filter, found) = Filter::compile(dependency, compat);
     findings.extend(found.into_iter().map(|finding| finding.under(&at)));
+    let transform = dependency
+        .transform
+        .as_ref()
+        .and_then(|transform| Transform::compile(transform, &at.key("transform"), findings));
     let glob = Glob::new(&dependency.event_source_name, &dependency.event_name);
     let glob = glob.map_err(|error| {
         let field = if Glob::new(&dependency.event_source_name, "").is_err() {
@@ -249,5 +375,21 @@ fn rule_of(
         };
         findings.push(Finding::error("bad-glob", at.key(field), error.to_string()));
     });
-    Some(Rule { name: dependency.name.clone(), glob: glob.ok()?, filter })
+    let definition = definition_of(dependency, conditions);
+    Some(Rule { name: dependency.name.clone(), definition, glob: glob.ok()?, transform, filter })
+}
+
+fn definition_of(dependency: &Dependency, conditions: &str) -> String {
+    let text = serde_json::to_string(dependency).unwrap_or_default();
+    let digest = Sha256::new().chain_update(conditions).chain_update([0]).chain_update(text).finalize();
+    hex::encode(digest.get(..8).unwrap_or_default())
+}
+
+fn version_of(sensor: &Sensor, trigger: &Trigger) -> String {
+    let text = |value: serde_json::Result<String>| value.unwrap_or_default();
+    let digest = Sha256::new()
+        .chain_update(text(serde_json::to_string(trigger)))
+        .chain_update(text(serde_json::to_string(&sensor.spec.dependencies)))
+        .finalize();
+    hex::encode(digest.get(..8).unwrap_or_default())
 }

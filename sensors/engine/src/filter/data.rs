@@ -1,12 +1,18 @@
 //! `filters.data`: values inside the data (spec/sensors.md 4.4, S5, S6, S8).
 
+use std::sync::Arc;
+
 use regex::bytes::Regex;
-use serde::de::IgnoredAny;
 use zetes_api::{DataFilter, Event, FieldPath, Filters, Finding, Severity};
-use zetes_gjson::{Path, Value};
+use zetes_gjson::Value;
+use zetes_gotemplate::Template;
 
 use super::number::{parse_bool, parse_number};
-use super::{Ask, Check, Compat, Operator, Rejection, any_of, cut};
+use super::{Ask, Check, Compat, Operator, Rejection, any_of, cut, not_json};
+use crate::selector::Selector;
+
+/// What a template prints for a value that is missing.
+const NO_VALUE: &str = "<no value>";
 
 /// The entries of `filters.data`, in the author's order.
 #[derive(Clone, Debug)]
@@ -21,13 +27,19 @@ struct Entry {
     /// `filters.data[0]`
     filter: String,
     looked_at: String,
-    path: Path,
+    selector: Selector,
+    /// `Broken` where it could not be compiled: such a Sensor does not run, and such an entry rejects whatever comes.
+    template: Option<Result<Arc<Template>, Broken>>,
     comparator: Comparator,
     /// Whether each value must pass, or any of them.
     all: bool,
     values: Vec<Wanted>,
     wanted: String,
 }
+
+/// A template that can't be parsed.
+#[derive(Clone, Copy, Debug)]
+struct Broken;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comparator {
@@ -69,12 +81,13 @@ impl DataFilters {
 
 impl Ask for DataFilters {
     fn ask(&self, event: &Event) -> Check {
-        let Some(data) = &event.data else { return Check::Passed };
-        let text = String::from_utf8_lossy(data);
-        if serde_json::from_str::<IgnoredAny>(&text).is_err() {
-            return not_json(&text);
+        if event.data.is_none() {
+            return Check::Passed;
         }
-        let mut checks = self.entries.iter().map(|entry| entry.check(&text));
+        if event.json_text().is_none() {
+            return not_json("filters.data", event);
+        }
+        let mut checks = self.entries.iter().map(|entry| entry.check(event));
         match self.operator {
             Operator::And => checks.find(|check| *check != Check::Passed).unwrap_or(Check::Passed),
             Operator::Or => any_of(checks),
@@ -82,19 +95,21 @@ impl Ask for DataFilters {
     }
 }
 
-fn not_json(text: &str) -> Check {
-    Check::Rejected(Rejection {
-        filter: "filters.data".to_owned(),
-        looked_at: "data".to_owned(),
-        seen: Some(cut(text)),
-        wanted: "data that is JSON".to_owned(),
-        reason: "not-json",
-    })
-}
-
 impl Entry {
     fn compile(entry: &DataFilter, at: &FieldPath, compat: Compat, findings: &mut Vec<Finding>) -> Self {
         let comparator = Comparator::parse(entry.comparator.as_deref(), &entry.value_type);
+        let selector = Selector::written(Some(&entry.path), entry.json_path.as_deref(), at, findings);
+        let template = entry.template.as_deref().filter(|text| !text.is_empty());
+        let template = template.map(|text| {
+            let parsed = Template::parse(text).map_err(|error| {
+                let path = at.key("template");
+                findings.push(
+                    Finding::error(template_code(&error), path, error.message().to_owned())
+                        .span(error.span()),
+                );
+            });
+            parsed.map(Arc::new).map_err(|()| Broken)
+        });
         let values = entry.value.iter().enumerate().map(|(index, value)| {
             wanted(&entry.value_type, value).unwrap_or_else(|finding| {
                 findings.push(finding.under(&at.key("value").index(index)));
@@ -104,16 +119,36 @@ impl Entry {
         Self {
             values: values.collect(),
             filter: at.to_string(),
-            looked_at: entry.path.clone(),
-            path: Path::compile(&entry.path),
+            looked_at: selector.to_string(),
+            selector,
+            template,
             comparator,
             all: comparator == Comparator::NotEqual && !compat.ne_any,
             wanted: in_words(entry),
         }
     }
 
-    fn check(&self, data: &str) -> Check {
-        let Some(found) = self.path.get(data) else { return self.reject(None, "path-missing") };
+    fn check(&self, event: &Event) -> Check {
+        let Some(found) = self.selector.find(event) else { return self.reject(None, "path-missing") };
+        let found = match &self.template {
+            None => found,
+            Some(Err(Broken)) => return self.reject(Some(&found), "bad-template"),
+            Some(Ok(template)) => {
+                match template.render_text(&found.string(), event.time.unwrap_or_default()) {
+                    Ok(text) if text.is_empty() || text == NO_VALUE => {
+                        return self.reject(Some(&found), "template-empty");
+                    }
+                    Ok(text) => Value::new(zetes_gjson::quote(&text)),
+                    Err(error) => {
+                        let mut check = self.reject(Some(&found), "template-failed");
+                        if let Check::Rejected(rejection) = &mut check {
+                            rejection.seen = Some(cut(&error.to_string()));
+                        }
+                        return check;
+                    }
+                }
+            }
+        };
         for wanted in &self.values {
             match self.comparator.passes(&found, wanted) {
                 None => return self.reject(Some(&found), "bad-value"),
@@ -137,6 +172,10 @@ impl Entry {
             reason,
         })
     }
+}
+
+fn template_code(error: &zetes_gotemplate::Error) -> &'static str {
+    if error.is_absent() { "not-in-this-build" } else { "bad-template" }
 }
 
 /// One value of the manifest, compiled by the entry's type.
@@ -239,7 +278,10 @@ pub(crate) fn lint(filters: &Filters) -> Vec<Finding> {
 }
 
 fn lint_entry(entry: &DataFilter, at: &FieldPath) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = Selector::remarks(&entry.path, &at.key("path"));
+    if entry.json_path.is_some() {
+        findings.clear();
+    }
     if entry.value_type == "bool" && !matches!(entry.comparator.as_deref(), None | Some("" | "=")) {
         let message = "a bool is only compared for equality, whatever the comparator";
         findings.push(Finding::warning("unused-comparator", at.key("comparator"), message));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use zetes_api::{DependencyName, Event, IdempotencyKey};
+use zetes_api::{DependencyName, Event, IdempotencyKey, Role};
 
 use crate::rules::Rules;
 
@@ -12,20 +12,41 @@ use crate::rules::Rules;
 /// dependency, the dependency, source, subject and id; each text behind its length in bytes (eight, big endian).
 ///
 /// The dependency is part of it because one event may stand for two dependencies and then fires twice.
-pub(super) fn of(rules: &Rules, events: &BTreeMap<DependencyName, Arc<Event>>) -> IdempotencyKey {
+pub(super) fn of(rules: &Rules, role: Role, events: &BTreeMap<DependencyName, Arc<Event>>) -> IdempotencyKey {
+    let identity = [rules.namespace().as_str(), rules.sensor().as_str(), rules.trigger().as_str()];
+    let events = events.iter().flat_map(|(dependency, event)| {
+        [dependency.as_str(), event.source.as_str(), event.subject.as_str(), event.id.as_str()]
+    });
+    let key = digest(identity.into_iter().chain(events));
+    if role == Role::Main { key } else { of_role(&key, role) }
+}
+
+/// The key of another action for the same events.
+pub(super) fn of_role(key: &IdempotencyKey, role: Role) -> IdempotencyKey {
+    let role = match role {
+        Role::Main => "main",
+        Role::DlqTrigger => "dlqTrigger",
+        Role::OnExpire => "onExpire",
+    };
+    digest([role, key.as_str()])
+}
+
+/// The key of a batch: a digest of its rounds' keys in order.
+pub(super) fn of_batch(rules: &Rules, members: &[IdempotencyKey]) -> IdempotencyKey {
+    let identity = [rules.namespace().as_str(), rules.sensor().as_str(), rules.trigger().as_str()];
+    digest(identity.into_iter().chain(members.iter().map(IdempotencyKey::as_str)))
+}
+
+/// The name of a waiting event's stored piece: a digest of its dependency and identity.
+pub(super) fn of_waiting(dependency: &DependencyName, event: &Event) -> IdempotencyKey {
+    digest([dependency.as_str(), event.source.as_str(), event.subject.as_str(), event.id.as_str()])
+}
+
+fn digest<'t>(texts: impl IntoIterator<Item = &'t str>) -> IdempotencyKey {
     let mut digest = Sha256::new();
-    let mut feed = |text: &str| {
+    for text in texts {
         digest.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
         digest.update(text.as_bytes());
-    };
-    feed(rules.namespace().as_str());
-    feed(rules.sensor().as_str());
-    feed(rules.trigger().as_str());
-    for (dependency, event) in events {
-        feed(dependency.as_str());
-        feed(event.source.as_str());
-        feed(event.subject.as_str());
-        feed(event.id.as_str());
     }
     let bytes = digest.finalize();
     IdempotencyKey::from(hex::encode(bytes.get(..16).unwrap_or_default()))

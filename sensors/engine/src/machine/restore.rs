@@ -1,20 +1,22 @@
-//! A machine after a restart, and under edited rules (S18, S21, spec/control-plane.md 10.4).
+//! A machine after a restart, also under edited rules (S18, S21, spec/control-plane.md 10.4).
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use zetes_api::{DependencyName, IdempotencyKey, Verdict};
+use zetes_api::{DependencyName, IdempotencyKey, Role, Verdict};
 
-use super::stored::{self, PieceName};
-use super::{Machine, RESET, decision};
-use crate::model::{Effect, HeldEvent, Round, StoredKey};
+use super::partial::Held;
+use super::stored::{self, PieceName, StoredRound};
+use super::{Machine, decision};
+use crate::model::{Effect, Round, StoredKey};
 use crate::rules::Rules;
 
 /// Why a stored piece or a waiting event was given up.
 const UNDECODABLE: &str = "undecodable";
 const DEPENDENCY_REMOVED: &str = "dependency-removed";
-const NO_LONGER_MEANT: &str = "dependency-changed";
+const DEFINITION_CHANGED: &str = "definition-changed";
+const NO_LONGER_CORRELATED: &str = "no-correlation-value";
+const ACTION_REMOVED: &str = "action-removed";
 
 impl Machine {
     /// The machine that stored these pieces, and what to do first: rounds that had not ended are fired again with their
@@ -26,86 +28,91 @@ impl Machine {
     ) -> (Self, Vec<Effect>) {
         let mut machine = Self::new(rules);
         let mut effects = Vec::new();
-        let mut rounds = Vec::new();
+        let (mut rounds, mut waiting) = (Vec::new(), Vec::new());
         for (key, value) in stored {
             match stored::piece_name(&key) {
-                PieceName::Waiting(dependency) => {
-                    machine.read_waiting(now, key, &value, dependency, &mut effects);
-                }
-                PieceName::Round(round) => {
-                    rounds.extend(machine.read_round(now, key, &value, &round, &mut effects));
-                }
-                PieceName::Unknown => machine.forget_piece(now, key, None, None, &mut effects),
+                PieceName::Waiting => match stored::read_waiting(&value) {
+                    Ok(stored) => waiting.push(stored),
+                    Err(_) => machine.forget_piece(now, key, None, &mut effects),
+                },
+                PieceName::Round(round) => match stored::read_round(&value) {
+                    Ok(stored) if !stored.events.is_empty() => rounds.push((round, stored)),
+                    _ => machine.forget_piece(now, key, Some(&round), &mut effects),
+                },
+                PieceName::Unknown => machine.forget_piece(now, key, None, &mut effects),
             }
         }
-        rounds.sort_by_key(|round| (round.complete_at, round.key.clone()));
-        for round in rounds {
-            machine.begin(round, true);
+        rounds.sort_by(|(a, one), (b, other)| (one.complete_at, a).cmp(&(other.complete_at, b)));
+        for (key, stored) in rounds {
+            machine.restore_round(now, key, stored, &mut effects);
         }
-        machine.forget_consumed(&mut effects);
-        let latest = machine.rules.last_reset(now).filter(|_| !machine.waiting.is_empty());
-        machine.expire(now, &mut effects, |_, held| {
-            latest.is_some_and(|latest| held.accepted_at < latest).then_some(RESET)
-        });
-        machine.fit(now, &mut effects);
+        waiting.sort_by_key(|(held, _)| held.accepted_at);
+        for (held, definition) in waiting {
+            machine.restore_waiting(now, held, &definition, &mut effects);
+        }
+        machine.give_up_before(machine.rules.last_reset(now), now, &mut effects);
+        machine.next_reset = if machine.partials.is_empty() { None } else { machine.rules.next_reset(now) };
+        machine.expire_windows(now, &mut effects);
+        for correlation in machine.partials.correlations() {
+            machine.complete(now, &correlation, &mut effects);
+        }
+        machine.go_on(now, &mut effects);
         (machine, effects)
     }
 
-    /// Goes on under edited rules. Rounds in hand end as they are, with the new retries; a waiting event whose
-    /// dependency is still named and still means it is kept, and the conditions are asked at once.
-    pub fn replace_rules(&mut self, rules: Arc<Rules>, now: Timestamp) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        self.reset(now, &mut effects);
-        self.rules = rules;
-        self.fit(now, &mut effects);
-        effects
-    }
-
-    /// Makes what waits agree with the rules.
-    fn fit(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let rules = self.rules.clone();
-        self.expire(now, effects, |dependency, held| misfit(&rules, dependency, held));
-        self.next_reset = if self.waiting.is_empty() { None } else { self.rules.next_reset(now) };
-        self.complete(now, &BTreeSet::new(), effects);
-        self.go_on(now, effects);
-    }
-
-    fn read_waiting(
+    fn restore_round(
         &mut self,
         now: Timestamp,
-        key: StoredKey,
-        value: &[u8],
-        dependency: DependencyName,
+        key: IdempotencyKey,
+        stored: StoredRound,
         effects: &mut Vec<Effect>,
     ) {
-        match stored::read_waiting(value) {
-            Ok(held) => {
-                self.waiting.insert(dependency, held);
-            }
-            Err(_) => self.forget_piece(now, key, Some(dependency), None, effects),
+        let is_gathered = stored.is_gathered && self.rules.flow().gathers();
+        let round = Round {
+            key,
+            namespace: self.rules.namespace().clone(),
+            sensor: self.rules.sensor().clone(),
+            trigger: self.rules.trigger().clone(),
+            role: stored.role,
+            events: stored.events,
+            batch: stored.batch,
+            flow_key: stored.flow_key,
+            complete_at: stored.complete_at,
+        };
+        if !self.rules.has_action(round.role) {
+            effects.push(Effect::Forget { key: stored::round_key(&round.key) });
+            let verdict = Verdict::Abandoned { attempts: 0, error: ACTION_REMOVED.to_owned() };
+            effects.push(super::record_round(&self.rules, now, &round, verdict));
+            return;
+        }
+        let gathered_at = round.complete_at;
+        let key = self.insert(round, Vec::new(), true);
+        if is_gathered {
+            self.gather(gathered_at, &key, effects);
+        } else {
+            self.enter(now, &key, effects);
         }
     }
 
-    fn read_round(
-        &self,
-        now: Timestamp,
-        key: StoredKey,
-        value: &[u8],
-        round: &IdempotencyKey,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Round> {
-        match stored::read_round(value) {
-            Ok((events, complete_at)) if !events.is_empty() => Some(Round {
-                key: round.clone(),
-                namespace: self.rules.namespace().clone(),
-                sensor: self.rules.sensor().clone(),
-                trigger: self.rules.trigger().clone(),
-                events,
-                complete_at,
-            }),
-            _ => {
-                self.forget_piece(now, key, None, Some(round.clone()), effects);
-                None
+    /// A waiting event is kept as long as its dependency and the conditions are defined as when it was accepted
+    /// (spec/sensors.md 7).
+    fn restore_waiting(&mut self, now: Timestamp, held: Held, definition: &str, effects: &mut Vec<Effect>) {
+        let known = (held.dependency.clone(), held.event.to_ref());
+        let correlation = self.rules.correlation_of(&held.dependency, &held.event);
+        // A crash may fall between storing a round and forgetting what it took: the round counts.
+        let is_taken = self.taken.contains(&known);
+        let misfit = match self.rules.definition(&held.dependency) {
+            None => Some(DEPENDENCY_REMOVED),
+            Some(today) if today != definition => Some(DEFINITION_CHANGED),
+            Some(_) if correlation.is_none() => Some(NO_LONGER_CORRELATED),
+            Some(_) => None,
+        };
+        match (misfit, correlation) {
+            _ if is_taken => effects.push(Effect::Forget { key: stored::waiting_key(&held) }),
+            (None, Some(correlation)) => self.partials.put(&correlation, held),
+            (misfit, _) => {
+                let reason = misfit.unwrap_or(NO_LONGER_CORRELATED).to_owned();
+                self.give_up_held(now, &held, Verdict::Expired { reason }, effects);
             }
         }
     }
@@ -115,36 +122,16 @@ impl Machine {
         &self,
         now: Timestamp,
         key: StoredKey,
-        dependency: Option<DependencyName>,
-        round: Option<IdempotencyKey>,
+        round: Option<&IdempotencyKey>,
         effects: &mut Vec<Effect>,
     ) {
         effects.push(Effect::Forget { key });
         let verdict = Verdict::Expired { reason: UNDECODABLE.to_owned() };
-        effects.push(decision(&self.rules, now, Vec::new(), dependency, round, verdict));
-    }
-
-    /// A crash may fall between storing a round and forgetting what it took: the round counts.
-    fn forget_consumed(&mut self, effects: &mut Vec<Effect>) {
-        let consumed: Vec<_> = self
-            .waiting
-            .iter()
-            .filter(|(dependency, held)| self.is_in_round(dependency, &held.event))
-            .map(|(dependency, _)| dependency.clone())
-            .collect();
-        for dependency in consumed {
-            self.waiting.remove(&dependency);
-            effects.push(Effect::Forget { key: stored::waiting_key(&dependency) });
+        let mut effect = decision(&self.rules, now, Vec::new(), None::<DependencyName>, None, verdict);
+        if let Effect::Record(decision) = &mut effect {
+            decision.round = round.cloned();
+            decision.role = Role::Main;
         }
-    }
-}
-
-fn misfit(rules: &Rules, dependency: &DependencyName, held: &HeldEvent) -> Option<&'static str> {
-    if !rules.conditions().names().contains(dependency) {
-        Some(DEPENDENCY_REMOVED)
-    } else if !rules.means(dependency, &held.event) {
-        Some(NO_LONGER_MEANT)
-    } else {
-        None
+        effects.push(effect);
     }
 }

@@ -1,4 +1,4 @@
-//! The pieces of a machine's state as they are stored: JSON, events as CloudEvents.
+//! The pieces of a machine's state as they are stored: JSON, events as CloudEvents. A change writes the pieces that changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,9 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use zetes_api::{DependencyName, Event, EventError, IdempotencyKey};
+use zetes_api::{DependencyName, Event, EventError, EventRef, IdempotencyKey, Role};
 
-use crate::model::{HeldEvent, Round, StoredKey};
+use super::key;
+use super::partial::Held;
+use crate::model::{Round, StoredKey};
 
 const WAITING: &str = "waiting/";
 const ROUND: &str = "round/";
@@ -16,29 +18,48 @@ const ROUND: &str = "round/";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WaitingPiece {
-    event: Box<RawValue>,
+    dependency: DependencyName,
+    /// The definition under which it was accepted.
+    definition: String,
     accepted_at: Timestamp,
+    event: Box<RawValue>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RoundPiece {
-    events: BTreeMap<DependencyName, Box<RawValue>>,
+    #[serde(default)]
+    role: Role,
     complete_at: Timestamp,
+    /// It is held back by `debounce` or `batch`.
+    #[serde(default)]
+    is_gathered: bool,
+    #[serde(default)]
+    batch: Vec<(DependencyName, EventRef)>,
+    #[serde(default)]
+    flow_key: Arc<str>,
+    events: BTreeMap<DependencyName, Box<RawValue>>,
 }
 
 /// What a stored key says it is.
 pub(super) enum PieceName {
-    Waiting(DependencyName),
+    Waiting,
     Round(IdempotencyKey),
     Unknown,
 }
 
-/// The events of a round, and when they were complete.
-pub(super) type StoredRound = (BTreeMap<DependencyName, Arc<Event>>, Timestamp);
+/// A round as it was stored: all but what the rules know.
+pub(super) struct StoredRound {
+    pub(super) role: Role,
+    pub(super) complete_at: Timestamp,
+    pub(super) is_gathered: bool,
+    pub(super) batch: Vec<(DependencyName, EventRef)>,
+    pub(super) flow_key: Arc<str>,
+    pub(super) events: BTreeMap<DependencyName, Arc<Event>>,
+}
 
-pub(super) fn waiting_key(dependency: &DependencyName) -> StoredKey {
-    format!("{WAITING}{dependency}")
+pub(super) fn waiting_key(held: &Held) -> StoredKey {
+    format!("{WAITING}{}", key::of_waiting(&held.dependency, &held.event))
 }
 
 pub(super) fn round_key(key: &IdempotencyKey) -> StoredKey {
@@ -46,31 +67,56 @@ pub(super) fn round_key(key: &IdempotencyKey) -> StoredKey {
 }
 
 pub(super) fn piece_name(key: &str) -> PieceName {
-    match (key.strip_prefix(WAITING), key.strip_prefix(ROUND)) {
-        (Some(dependency), _) => PieceName::Waiting(DependencyName::from(dependency)),
-        (_, Some(key)) => PieceName::Round(IdempotencyKey::from(key)),
-        _ => PieceName::Unknown,
+    if key.starts_with(WAITING) {
+        return PieceName::Waiting;
     }
+    key.strip_prefix(ROUND).map_or(PieceName::Unknown, |key| PieceName::Round(IdempotencyKey::from(key)))
 }
 
-pub(super) fn waiting(held: &HeldEvent) -> Vec<u8> {
-    encode(&WaitingPiece { event: raw(&held.event), accepted_at: held.accepted_at })
+pub(super) fn waiting(held: &Held, definition: &str) -> Vec<u8> {
+    encode(&WaitingPiece {
+        dependency: held.dependency.clone(),
+        definition: definition.to_owned(),
+        accepted_at: held.accepted_at,
+        event: raw(&held.event),
+    })
 }
 
-pub(super) fn round(round: &Round) -> Vec<u8> {
+pub(super) fn round(round: &Round, is_gathered: bool) -> Vec<u8> {
     let events = round.events.iter().map(|(dependency, event)| (dependency.clone(), raw(event))).collect();
-    encode(&RoundPiece { events, complete_at: round.complete_at })
+    encode(&RoundPiece {
+        role: round.role,
+        complete_at: round.complete_at,
+        is_gathered,
+        batch: round.batch.clone(),
+        flow_key: round.flow_key.clone(),
+        events,
+    })
 }
 
-pub(super) fn read_waiting(value: &[u8]) -> Result<HeldEvent, EventError> {
+/// The event, and the definition under which it was accepted.
+pub(super) fn read_waiting(value: &[u8]) -> Result<(Held, String), EventError> {
     let piece: WaitingPiece = serde_json::from_slice(value)?;
-    Ok(HeldEvent { event: event(&piece.event)?, accepted_at: piece.accepted_at })
+    let held = Held {
+        dependency: piece.dependency,
+        event: event(&piece.event)?,
+        accepted_at: piece.accepted_at,
+        is_stored: true,
+    };
+    Ok((held, piece.definition))
 }
 
 pub(super) fn read_round(value: &[u8]) -> Result<StoredRound, EventError> {
     let piece: RoundPiece = serde_json::from_slice(value)?;
     let events = piece.events.iter().map(|(dependency, json)| Ok((dependency.clone(), event(json)?)));
-    Ok((events.collect::<Result<_, EventError>>()?, piece.complete_at))
+    Ok(StoredRound {
+        role: piece.role,
+        complete_at: piece.complete_at,
+        is_gathered: piece.is_gathered,
+        batch: piece.batch,
+        flow_key: piece.flow_key,
+        events: events.collect::<Result<_, EventError>>()?,
+    })
 }
 
 fn encode(piece: &impl Serialize) -> Vec<u8> {

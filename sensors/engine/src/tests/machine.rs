@@ -13,7 +13,7 @@ pub(super) fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
-fn later(seconds: i64) -> Timestamp {
+pub(super) fn later(seconds: i64) -> Timestamp {
     now() + SignedDuration::from_secs(seconds)
 }
 
@@ -27,6 +27,7 @@ pub(super) fn event(dependency: &str, id: &str) -> Arc<Event> {
         datacontenttype: Some("application/json".to_owned()),
         extensions: BTreeMap::new(),
         data: Some(r#"{"wanted":true}"#.into()),
+        document: zetes_api::Document::default(),
     })
 }
 
@@ -48,11 +49,12 @@ fn machine(conditions: &str, trigger: &Value) -> Machine {
 }
 
 fn arrive(machine: &mut Machine, ticket: u64, dependency: &str, id: &str) -> Vec<Effect> {
-    machine.step(now(), Input::Arrived { ticket, event: event(dependency, id) })
+    let matches = machine.rules().judge(&event(dependency, id));
+    machine.step(now(), Input::Arrived { ticket, matches })
 }
 
 /// Effects in a few words.
-fn told(effects: &[Effect]) -> Vec<String> {
+pub(super) fn told(effects: &[Effect]) -> Vec<String> {
     effects.iter().map(word).collect()
 }
 
@@ -78,13 +80,18 @@ fn verdict(verdict: &Verdict) -> &'static str {
         Verdict::Overwritten { .. } => "overwritten",
         Verdict::Expired { .. } => "expired",
         Verdict::RateLimited { .. } => "rate-limited",
+        Verdict::Gathered { .. } => "gathered",
+        Verdict::Queued { .. } => "queued",
+        Verdict::Skipped { .. } => "skipped",
+        Verdict::Redriven => "redriven",
+        Verdict::Abandoned { .. } => "abandoned",
         Verdict::Attempted { .. } => "attempted",
         Verdict::Fired { .. } => "fired",
         Verdict::DeadLettered { .. } => "dead-lettered",
     }
 }
 
-fn key(effects: &[Effect]) -> zetes_api::IdempotencyKey {
+pub(super) fn key(effects: &[Effect]) -> zetes_api::IdempotencyKey {
     effects
         .iter()
         .find_map(
@@ -93,7 +100,11 @@ fn key(effects: &[Effect]) -> zetes_api::IdempotencyKey {
         .expect("a fire")
 }
 
-fn fail(
+pub(super) fn fired(key: zetes_api::IdempotencyKey) -> Input {
+    Input::Fired { key, outcome: "done".to_owned(), fallbacks: Vec::new() }
+}
+
+pub(super) fn fail(
     machine: &mut Machine,
     at: Timestamp,
     key: &zetes_api::IdempotencyKey,
@@ -108,7 +119,7 @@ fn an_immediate_event_is_settled_when_its_action_has_ended() {
     let mut machine = machine("a", &json!({}));
     let effects = arrive(&mut machine, 1, "a", "a1");
     assert_eq!(told(&effects), ["fire a1 attempt 1"]);
-    let ended = machine.step(now(), Input::Fired { key: key(&effects), outcome: "done".to_owned() });
+    let ended = machine.step(now(), fired(key(&effects)));
     assert_eq!(told(&ended), ["record fired", "settle 1"]);
     assert_eq!(machine.in_hand(), 0);
 }

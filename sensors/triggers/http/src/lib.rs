@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
-use sensor_core::{Context, Error, Outcome, Parameters, Round, Trigger};
+use sensor_core::{Context, Error, Outcome, Parameters, Planning, Trigger};
 use serde::Serialize;
 use zetes_api::{IdempotencyKey, Invalid};
 
@@ -83,7 +83,7 @@ impl Trigger for Http {
         })
     }
 
-    fn plan(&self, round: &Round) -> Result<Call, Error> {
+    fn plan(&self, round: &Planning<'_>) -> Result<Call, Error> {
         if self.parameters.is_empty() {
             let config: Config = serde_json::from_str(&self.document).map_err(Error::permanent)?;
             return call(&config, &self.payload, &self.dynamic_headers, round);
@@ -121,7 +121,12 @@ impl Trigger for Http {
     }
 }
 
-fn call(config: &Config, payload: &Parameters, dynamic: &Parameters, round: &Round) -> Result<Call, Error> {
+fn call(
+    config: &Config,
+    payload: &Parameters,
+    dynamic: &Parameters,
+    round: &Planning<'_>,
+) -> Result<Call, Error> {
     let mut headers = config.headers.clone();
     headers.extend(dynamic.texts(round)?);
     if let Some(host) = config.host.as_ref().filter(|host| !host.is_empty()) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use sensor_core::{Error, Parameters, Round, Trigger as _};
+use sensor_core::{Error, Parameters, Planning, Round, Trigger as _};
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 use zetes_api::Event;
@@ -23,12 +23,16 @@ fn round() -> Round {
         datacontenttype: Some("application/json".to_owned()),
         extensions: BTreeMap::new(),
         data: Some(r#"{"body":{"id":"a1","total":250}}"#.into()),
+        document: zetes_api::Document::default(),
     };
     Round {
         key: "the-key".into(),
         namespace: "shop".into(),
         sensor: "orders".into(),
         trigger: "tell".into(),
+        role: zetes_api::Role::Main,
+        batch: Vec::new(),
+        flow_key: "".into(),
         events: BTreeMap::from([("order".into(), Arc::new(event))]),
         complete_at: Timestamp::UNIX_EPOCH,
     }
@@ -64,13 +68,13 @@ fn the_action_shows_what_will_be_sent() {
                        {"src": {"dependencyName": "order", "dataKey": "body.missing", "value": "http://new.example.com"}, "dest": "url"}],
         "dynamicHeaders": [{"src": {"dependencyName": "order", "contextKey": "id"}, "dest": "X-Order-Event"}],
     });
-    insta::assert_yaml_snapshot!(http(config, Success::Under400).plan(&round()).unwrap());
+    insta::assert_yaml_snapshot!(http(config, Success::Under400).plan(&Planning::of(&round())).unwrap());
 }
 
 #[test]
 fn a_value_that_is_not_there_and_has_no_fallback_is_permanent() {
     let config = json!({"url": "http://x", "payload": [{"src": {"dependencyName": "order", "dataKey": "body.nothing"}, "dest": "x"}]});
-    let error = http(config, Success::Under400).plan(&round()).unwrap_err();
+    let error = http(config, Success::Under400).plan(&Planning::of(&round())).unwrap_err();
     assert!(!error.is_transient() && error.to_string().contains("body.nothing"), "{error}");
 }
 

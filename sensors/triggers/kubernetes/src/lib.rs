@@ -11,7 +11,7 @@ mod store;
 
 use std::path::PathBuf;
 
-use sensor_core::{Context, Error, Outcome, Parameters, Round, Trigger};
+use sensor_core::{Context, Error, Outcome, Parameters, Planning, Trigger};
 use serde::Serialize;
 use serde_json::Value;
 use zetes_api::{IdempotencyKey, Invalid};
@@ -65,7 +65,7 @@ impl Maker {
         })
     }
 
-    fn plan(&self, round: &Round) -> Result<Create, Error> {
+    fn plan(&self, round: &Planning<'_>) -> Result<Create, Error> {
         let text = self.parameters.apply(&self.template, round)?;
         let mut object: Value = serde_json::from_str(&text)
             .map_err(|error| Error::Permanent(format!("the object after its parameters: {error}")))?;
@@ -106,7 +106,7 @@ impl Trigger for K8s {
         Maker::new(config.source.as_ref(), parameters, Flags::default(), cx).map(Self)
     }
 
-    fn plan(&self, round: &Round) -> Result<Create, Error> {
+    fn plan(&self, round: &Planning<'_>) -> Result<Create, Error> {
         self.0.plan(round)
     }
 
@@ -131,7 +131,7 @@ impl Trigger for ArgoWorkflow {
         Maker::new(config.source.as_ref(), parameters, flags, cx).map(Self)
     }
 
-    fn plan(&self, round: &Round) -> Result<Create, Error> {
+    fn plan(&self, round: &Planning<'_>) -> Result<Create, Error> {
         self.0.plan(round)
     }
 

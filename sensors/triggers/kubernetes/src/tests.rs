@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sensor_core::{Parameters, Round};
+use sensor_core::{Parameters, Planning, Round};
 use serde_json::{Value, json};
 use zetes_api::{Event, Parameter};
 
@@ -21,12 +21,16 @@ fn round(key: &str) -> Round {
         datacontenttype: Some("application/json".to_owned()),
         extensions: BTreeMap::new(),
         data: Some(r#"{"body":{"after":"c0ffee"}}"#.into()),
+        document: zetes_api::Document::default(),
     };
     Round {
         key: key.into(),
         namespace: "ci".into(),
         sensor: "build-on-push".into(),
         trigger: "build".into(),
+        role: zetes_api::Role::Main,
+        batch: Vec::new(),
+        flow_key: "".into(),
         events: BTreeMap::from([("push".into(), Arc::new(event))]),
         complete_at: Timestamp::from_second(1_800_000_000).unwrap(),
     }
@@ -65,7 +69,7 @@ fn a_workflow_holds_the_commit_its_name_and_who_made_it() {
         &["-p", "extra=x", "--serviceaccount=builder", "-l", "team=a"],
         "objects".as_ref(),
     );
-    insta::assert_yaml_snapshot!(maker.plan(&round("0123456789abcdef")).unwrap());
+    insta::assert_yaml_snapshot!(maker.plan(&Planning::of(&round("0123456789abcdef"))).unwrap());
 }
 
 #[test]
@@ -78,7 +82,7 @@ fn an_unknown_flag_is_refused_with_the_known_ones() {
 #[test]
 fn a_name_from_an_event_can_not_leave_the_folder() {
     let template = json!({"kind": "ConfigMap", "metadata": {"name": "../../etc"}});
-    assert!(maker(&template, &json!([]), &[], "objects".as_ref()).plan(&round("k")).is_err());
+    assert!(maker(&template, &json!([]), &[], "objects".as_ref()).plan(&Planning::of(&round("k"))).is_err());
 }
 
 #[tokio::test]
@@ -86,10 +90,10 @@ async fn the_same_round_writes_once_and_another_one_does_not_overwrite() {
     let folder = tempfile::tempdir().unwrap();
     let template = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fixed"}});
     let maker = maker(&template, &json!([]), &[], folder.path());
-    let first = maker.plan(&round("round-1")).unwrap();
+    let first = maker.plan(&Planning::of(&round("round-1"))).unwrap();
     assert!(create(&first).await.unwrap().summary.contains("since no cluster is named"));
     assert!(create(&first).await.unwrap().summary.contains("already written"));
-    let other = maker.plan(&round("round-2")).unwrap();
+    let other = maker.plan(&Planning::of(&round("round-2"))).unwrap();
     let error = create(&other).await.unwrap_err();
     assert!(!error.is_transient() && error.to_string().contains("generateName"), "{error}");
     let text = std::fs::read_to_string(&first.path).unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
-use sensor_core::{Context, Error, Outcome, Round, Trigger};
+use sensor_core::{Context, Error, Outcome, Planning, Trigger};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use zetes_api::{Event, IdempotencyKey, Invalid};
@@ -62,7 +62,7 @@ impl Trigger for Log {
         })
     }
 
-    fn plan(&self, round: &Round) -> Result<Lines, Error> {
+    fn plan(&self, round: &Planning<'_>) -> Result<Lines, Error> {
         let line = |(name, event): (&zetes_api::DependencyName, &std::sync::Arc<Event>)| Line {
             dependency_name: name.to_string(),
             event_context: event.context_json(),
@@ -110,6 +110,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
+    use sensor_core::Round;
+
     use super::*;
 
     fn log(interval: i64, clock: &Clock) -> Log {
@@ -127,12 +129,16 @@ mod tests {
             datacontenttype: Some(datacontenttype.to_owned()),
             extensions: BTreeMap::new(),
             data: Some(r#"{"n":1}"#.into()),
+            document: zetes_api::Document::default(),
         };
         Round {
             key: "k".into(),
             namespace: "ci".into(),
             sensor: "s".into(),
             trigger: "t".into(),
+            role: zetes_api::Role::Main,
+            batch: Vec::new(),
+            flow_key: "".into(),
             events: BTreeMap::from([("push".into(), Arc::new(event))]),
             complete_at: Timestamp::UNIX_EPOCH,
         }
@@ -141,8 +147,8 @@ mod tests {
     #[test]
     fn json_is_written_as_it_is_and_other_data_in_base64() {
         let log = log(0, &Clock::system());
-        assert_eq!(log.plan(&round("application/json")).unwrap().0[0].message, r#"{"n":1}"#);
-        assert_eq!(log.plan(&round("application/xml")).unwrap().0[0].message, "eyJuIjoxfQ==");
+        assert_eq!(log.plan(&Planning::of(&round("application/json"))).unwrap().0[0].message, r#"{"n":1}"#);
+        assert_eq!(log.plan(&Planning::of(&round("application/xml"))).unwrap().0[0].message, "eyJuIjoxfQ==");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use sensor_core::{DeadLetterId, DeadLetters};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,9 @@ fn router(observed: Arc<Observed>) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/explain", get(explain_event))
+        .route("/api/v1/dead-letters", get(dead_letters))
+        .route("/api/v1/dead-letters/redrive", post(redrive))
+        .route("/api/v1/dead-letters/discard", post(discard))
         .with_state(observed)
 }
 
@@ -93,6 +97,35 @@ async fn explain_event(State(observed): State<Arc<Observed>>, Query(query): Quer
     match explain::explain(&*observed.bus(), &EventId::from(query.id)).await {
         Ok(explanations) => Json(explanations).into_response(),
         Err(error) => failure(&error),
+    }
+}
+
+async fn dead_letters(State(observed): State<Arc<Observed>>) -> Response {
+    match DeadLetters::of(observed.bus()).list().await {
+        Ok(letters) => Json(letters).into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+/// A body of JSON and nothing else: a page in a browser can't send it to another origin unasked.
+#[derive(Deserialize)]
+struct OneDeadLetter {
+    id: DeadLetterId,
+}
+
+async fn redrive(State(observed): State<Arc<Observed>>, Json(one): Json<OneDeadLetter>) -> Response {
+    answer(&one.id, observed.redrive(&one.id).await)
+}
+
+async fn discard(State(observed): State<Arc<Observed>>, Json(one): Json<OneDeadLetter>) -> Response {
+    answer(&one.id, observed.discard(&one.id).await)
+}
+
+fn answer(id: &DeadLetterId, done: anyhow::Result<bool>) -> Response {
+    match done {
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
+        Ok(false) => (StatusCode::NOT_FOUND, format!("there is no dead letter `{id}`\n")).into_response(),
+        Err(error) => (StatusCode::CONFLICT, format!("{error:#}\n")).into_response(),
     }
 }
 

@@ -17,7 +17,7 @@ use eventsource_core::{Front, PartState, PartStatus, Sources};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use sensor_core::{Sensors, TriggerState, TriggerStatus};
+use sensor_core::{DeadLetterId, DeadLetters, Sensors, TriggerState, TriggerStatus};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -81,6 +81,8 @@ pub(crate) struct Observed {
     metrics: Metrics,
     gauges: BusGauges,
     generations: Family<[(&'static str, &'static str); 1], Counter>,
+    /// How many there are; runners move it, too.
+    dead_letters: Gauge,
     observers: Mutex<BTreeMap<ObjectRef, Observer>>,
 }
 
@@ -142,7 +144,7 @@ struct BusGauges {
 }
 
 impl Observed {
-    fn new(bus: Arc<dyn Bus>, metrics: Metrics) -> Self {
+    fn new(bus: Arc<dyn Bus>, metrics: Metrics, dead_letters: Gauge) -> Self {
         let (gauges, generations) = (BusGauges::default(), Family::default());
         metrics.register("zetes_bus_events", "Events on the bus", gauges.events.clone());
         metrics.register("zetes_bus_bytes", "Bytes of the bus", gauges.bytes.clone());
@@ -161,11 +163,52 @@ impl Observed {
             "Versions of the manifests, by what became of them",
             generations.clone(),
         );
-        Self { bus, metrics, gauges, generations, observers: Mutex::default() }
+        metrics.register(
+            "zetes_bus_oldest_unread_seconds",
+            "Age of the oldest event that a consumer has not settled",
+            gauges.oldest.clone(),
+        );
+        Self { bus, metrics, gauges, generations, dead_letters, observers: Mutex::default() }
     }
 
     pub(crate) fn bus(&self) -> Arc<dyn Bus> {
         self.bus.clone()
+    }
+
+    /// Fires the round of a dead letter again; `false` where there is none of that id.
+    ///
+    /// # Errors
+    /// Its Sensor or trigger does not run here, or the bus can't be used.
+    pub(crate) async fn redrive(&self, id: &DeadLetterId) -> anyhow::Result<bool> {
+        let Some(letter) = DeadLetters::of(self.bus()).get(id).await? else { return Ok(false) };
+        let sensor = ObjectRef {
+            kind: zetes_api::ObjectKind::Sensor,
+            namespace: letter.namespace.clone(),
+            name: letter.sensor.clone(),
+        };
+        let observer = {
+            let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+            match observers.get(&sensor) {
+                Some(Observer::Sensor(observer)) => Some(observer.clone()),
+                _ => None,
+            }
+        };
+        let observer = observer.with_context(|| format!("{sensor} does not run here"))?;
+        let trigger = letter.trigger.clone();
+        observer.redrive(letter).await.with_context(|| format!("{sensor} trigger `{trigger}`"))?;
+        Ok(true)
+    }
+
+    /// Removes a dead letter for good; `false` where there is none of that id.
+    ///
+    /// # Errors
+    /// The bus can't be used.
+    pub(crate) async fn discard(&self, id: &DeadLetterId) -> anyhow::Result<bool> {
+        let is_gone = DeadLetters::of(self.bus()).discard(id).await?;
+        if is_gone {
+            self.dead_letters.dec();
+        }
+        Ok(is_gone)
     }
 
     /// Every part of every object.
@@ -255,7 +298,11 @@ impl Application {
         })?;
         let admin_address = listener.local_addr()?;
         let metrics = Metrics::new();
-        let observed = Arc::new(Observed::new(bus.clone(), metrics.clone()));
+        let sensor_metrics = sensor_core::Metrics::register(&metrics);
+        let dead_letters = sensor_metrics.dead_letters();
+        let count = DeadLetters::of(bus.clone()).list().await?.len();
+        dead_letters.set(i64::try_from(count).unwrap_or(i64::MAX));
+        let observed = Arc::new(Observed::new(bus.clone(), metrics.clone(), dead_letters));
         let secrets = loaded.secrets(secrets)?;
         let stop_admin = CancellationToken::new();
         let serving = admin::serve(listener, observed.clone(), stop_admin.clone());
@@ -271,7 +318,7 @@ impl Application {
                 bus,
                 clock,
                 secrets: secrets.clone(),
-                metrics: sensor_core::Metrics::register(&metrics),
+                metrics: sensor_metrics,
                 data_dir: settings.data.clone(),
             },
             admin: spawn(serving),

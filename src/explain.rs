@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bus_core::{Bus, BusError, Entry, EntryBody, ReadFilter};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use zetes_api::{Decision, Event, EventId, Namespace, Verdict};
+use zetes_api::{Decider, Decision, Event, EventId, Namespace, Role, Verdict};
 
 /// One event with everything that was decided about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,9 +94,8 @@ async fn add_undecided(bus: &dyn Bus, explanations: &mut [Explanation]) -> Resul
             let name = &consumer.name;
             let behind = consumer.oldest_unread.is_some_and(|oldest| oldest <= explanation.event.received_at);
             let decided = explanation.decisions.iter().any(|decision| {
-                decision.sensor == name.sensor
-                    && decision.trigger == name.trigger
-                    && decision.verdict.is_end()
+                let decider = Decider::Trigger { sensor: name.sensor.clone(), trigger: name.trigger.clone() };
+                decision.decider == decider && decision.role == Role::Main && decision.verdict.is_end()
             });
             if name.namespace == explanation.event.namespace && behind && !decided {
                 explanation.undecided.push(name.to_string());
@@ -174,9 +173,8 @@ impl Explanation {
             event.data_bytes,
             event.sequence,
         );
-        for ((sensor, trigger), decisions) in self.by_trigger() {
-            text =
-                text + "  sensor/" + event.namespace.as_str() + "/" + sensor + " trigger `" + trigger + "`\n";
+        for (decider, decisions) in self.by_decider() {
+            text = text + "  " + &decider_name(&event.namespace, decider) + "\n";
             for decision in decisions {
                 text = text + "    " + &sentence(decision) + "\n";
             }
@@ -190,19 +188,37 @@ impl Explanation {
         text
     }
 
-    fn by_trigger(&self) -> BTreeMap<(&str, &str), Vec<&Decision>> {
+    fn by_decider(&self) -> BTreeMap<&Decider, Vec<&Decision>> {
         let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for decision in &self.decisions {
-            groups.entry((decision.sensor.as_str(), decision.trigger.as_str())).or_default().push(decision);
+            groups.entry(&decision.decider).or_default().push(decision);
         }
         groups
+    }
+}
+
+fn decider_name(namespace: &Namespace, decider: &Decider) -> String {
+    match decider {
+        Decider::Trigger { sensor, trigger } => format!("sensor/{namespace}/{sensor} trigger `{trigger}`"),
+        Decider::EventSource { event_source, event_name } => {
+            format!("eventsource/{namespace}/{event_source} event `{event_name}`")
+        }
     }
 }
 
 /// One decision in words.
 pub(crate) fn sentence(decision: &Decision) -> String {
     let dependency = decision.dependency.as_ref().map_or_else(String::new, |name| format!(" as `{name}`"));
-    match &decision.verdict {
+    let role = match decision.role {
+        Role::Main => "",
+        Role::DlqTrigger => "dlqTrigger: ",
+        Role::OnExpire => "onExpire: ",
+    };
+    format!("{role}{}", verdict(&decision.verdict, &dependency))
+}
+
+fn verdict(verdict: &Verdict, dependency: &str) -> String {
+    match verdict {
         Verdict::Rejected { filter, looked_at, seen, wanted, reason } => {
             let seen = seen.as_ref().map_or_else(|| "nothing".to_owned(), |seen| format!("`{seen}`"));
             format!("rejected{dependency} by {filter}: {looked_at} is {seen}, wanted {wanted} ({reason})")
@@ -216,10 +232,29 @@ pub(crate) fn sentence(decision: &Decision) -> String {
         }
         Verdict::Expired { reason } => format!("given up{dependency} while it waited: {reason}"),
         Verdict::RateLimited { until } => format!("accepted, its turn comes at {until} (rate limit)"),
+        Verdict::Gathered { until } => {
+            format!("accepted, held back until {until} for others to come (debounce or batch)")
+        }
+        Verdict::Queued { key } if key.is_empty() => "accepted, waits for its turn (maxInFlight)".to_owned(),
+        Verdict::Queued { key } => {
+            format!("accepted, waits for its turn behind others of `{key}` (maxInFlight)")
+        }
+        Verdict::Skipped { reason } => format!("left out{dependency}: {reason}"),
+        Verdict::Redriven => "taken back from the dead letters".to_owned(),
+        Verdict::Abandoned { attempts, error } => {
+            format!("given up{}: {error}", nth_attempt(*attempts))
+        }
         Verdict::Attempted { attempt, error, next } => {
             format!("attempt {attempt} failed: {error}; next attempt at {next}")
         }
-        Verdict::Fired { attempts, outcome } => format!("fired{}: {outcome}", nth_attempt(*attempts)),
+        Verdict::Fired { attempts, outcome, fallbacks } => {
+            let mut told = format!("fired{}: {outcome}", nth_attempt(*attempts));
+            for fallback in fallbacks {
+                told.push_str("\n      ");
+                told.push_str(fallback);
+            }
+            told
+        }
         Verdict::DeadLettered { attempts, reason, error } => {
             format!("dead-lettered after {attempts} attempts ({reason}): {error}")
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bus_core::{Bus, BusError};
 use clap::Args;
+use sensor_core::{DeadLetter, DeadLetterId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zetes_api::EventId;
@@ -85,6 +86,38 @@ impl Process {
 
     pub(crate) async fn newest(&self, limit: usize) -> anyhow::Result<Vec<EventLine>> {
         self.get("api/v1/events", &[("limit", &limit.to_string())]).await
+    }
+
+    pub(crate) async fn dead_letters(&self) -> anyhow::Result<Vec<DeadLetter>> {
+        self.get("api/v1/dead-letters", &[]).await
+    }
+
+    /// Has a dead letter fired again.
+    ///
+    /// # Errors
+    /// There is none of that id, or its trigger does not run.
+    pub(crate) async fn redrive(&self, id: &DeadLetterId) -> anyhow::Result<()> {
+        self.post("api/v1/dead-letters/redrive", id).await
+    }
+
+    /// Has a dead letter removed for good.
+    ///
+    /// # Errors
+    /// There is none of that id.
+    pub(crate) async fn discard(&self, id: &DeadLetterId) -> anyhow::Result<()> {
+        self.post("api/v1/dead-letters/discard", id).await
+    }
+
+    async fn post(&self, path: &str, id: &DeadLetterId) -> anyhow::Result<()> {
+        let url = format!("{}/{path}", self.admin);
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build()?;
+        let body = serde_json::json!({"id": id});
+        let answer =
+            client.post(&url).json(&body).send().await.with_context(|| format!("process {}", self.pid))?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        anyhow::bail!("{}", answer.text().await?.trim())
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zetes_api::manifest::{self, Located, Object, Options};
 use zetes_api::{
     Diagnostic, EVENT_SOURCE_KINDS, EventSource, FieldPath, Finding, Namespace, ObjectRef, Sensor, Severity,
-    TRIGGER_KINDS,
+    TRIGGER_KINDS, Trigger,
 };
 use zetes_runtime::{Secrets, SecretsBuilder};
 
@@ -199,10 +199,18 @@ fn sensor_findings(object: &Sensor, registry: &Registry) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, trigger) in object.spec.triggers.iter().enumerate() {
         findings.extend(sensor_core::rule_findings(&namespace, object, at));
-        let Some((kind, config)) = trigger.template.as_ref().and_then(|template| template.action()) else {
-            continue;
-        };
-        let path = triggers.index(at).key("template").key(kind);
+        findings.extend(action_findings(trigger, &triggers.index(at), registry));
+    }
+    findings
+}
+
+/// What is wrong with the actions of a trigger: its own, and those of `dlqTrigger` and `zetes.onExpire`.
+fn action_findings(trigger: &Trigger, at: &FieldPath, registry: &Registry) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let parameters = sensor_core::parameters::findings(&trigger.parameters, false);
+    findings.extend(parameters.into_iter().map(|finding| finding.under(&at.key("parameters"))));
+    if let Some((kind, config)) = trigger.template.as_ref().and_then(|template| template.action()) {
+        let path = at.key("template").key(kind);
         match registry.trigger(kind) {
             Some(factory) => {
                 findings.extend(factory.check(config).into_iter().map(|finding| finding.under(&path)));
@@ -210,6 +218,14 @@ fn sensor_findings(object: &Sensor, registry: &Registry) -> Vec<Finding> {
             None if TRIGGER_KINDS.contains(&kind) => findings.push(not_built("trigger", kind, path)),
             None => {}
         }
+    }
+    if let Some(second) = &trigger.dlq_trigger {
+        findings.extend(action_findings(second, &at.key("dlqTrigger"), registry));
+    }
+    let expiry = trigger.zetes.as_ref().and_then(|extension| extension.on_expire.as_ref());
+    if let Some(second) = expiry.and_then(|expiry| expiry.trigger.as_ref()) {
+        let at = at.key("zetes").key("onExpire").key("trigger");
+        findings.extend(action_findings(second, &at, registry));
     }
     findings
 }

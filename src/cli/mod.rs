@@ -1,6 +1,7 @@
 //! One file a command. Data goes to stdout, the rest to stderr.
 
 mod demo;
+mod dlq;
 mod events;
 mod explain;
 mod git_hook;
@@ -36,6 +37,7 @@ enum Command {
     Validate(validate::Validate),
     Explain(explain::Explain),
     Events(events::Events),
+    Dlq(dlq::Dlq),
     Demo(demo::Demo),
     Schema(schema::Schema),
     GitHook(git_hook::GitHook),
@@ -73,6 +75,7 @@ impl Zetes {
             Command::Validate(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Events(command) => command.run(),
+            Command::Dlq(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::GitHook(command) => command.run(),

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 /// One HTTP call that was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
+    pub(crate) path: String,
     pub(crate) key: String,
     pub(crate) body: String,
 }
@@ -76,15 +77,15 @@ impl Target {
     }
 }
 
-async fn note(State(noted): State<Arc<Noted>>, headers: HeaderMap, body: String) -> StatusCode {
+async fn note(State(noted): State<Arc<Noted>>, uri: Uri, headers: HeaderMap, body: String) -> StatusCode {
     let at_once = noted.at_once.fetch_add(1, Ordering::SeqCst) + 1;
     noted.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-    let status = answer(&noted, &headers, body).await;
+    let status = answer(&noted, uri.path(), &headers, body).await;
     noted.at_once.fetch_sub(1, Ordering::SeqCst);
     status
 }
 
-async fn answer(noted: &Noted, headers: &HeaderMap, body: String) -> StatusCode {
+async fn answer(noted: &Noted, path: &str, headers: &HeaderMap, body: String) -> StatusCode {
     let takes = Duration::from_millis(noted.takes_milliseconds.load(Ordering::SeqCst));
     if !takes.is_zero() {
         zetes_runtime::Clock::system().sleep(takes).await;
@@ -93,6 +94,10 @@ async fn answer(noted: &Noted, headers: &HeaderMap, body: String) -> StatusCode 
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
-    noted.calls.lock().expect("no test panics while it holds the calls").push(Call { key, body });
+    noted.calls.lock().expect("no test panics while it holds the calls").push(Call {
+        path: path.to_owned(),
+        key,
+        body,
+    });
     StatusCode::OK
 }

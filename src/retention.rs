@@ -65,7 +65,7 @@ fn retention(config: &Value) -> Retention {
     let limit = |name: &str| get(name).and_then(Value::as_u64).filter(|number| *number > 0);
     let time = |name: &str| {
         let duration =
-            get(name).and_then(Value::as_str).and_then(|text| zetes_schedule::go_duration::parse(text).ok());
+            get(name).and_then(Value::as_str).and_then(|text| zetes_gotime::duration::parse(text).ok());
         duration.and_then(|duration| Duration::try_from(duration).ok())
     };
     let default = Retention::default();

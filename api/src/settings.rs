@@ -140,7 +140,7 @@ impl<'de> Deserialize<'de> for BackoffDuration {
                 .map(Self)
                 .ok_or_else(|| D::Error::custom(format!("expected whole nanoseconds, found {number}"))),
             serde_json::Value::String(text) => {
-                let duration = zetes_schedule::go_duration::parse(&text).map_err(D::Error::custom)?;
+                let duration = zetes_gotime::duration::parse(&text).map_err(D::Error::custom)?;
                 i64::try_from(duration.as_nanos())
                     .map(Self)
                     .map_err(|_| D::Error::custom(format!("`{text}` is longer than 292 years")))

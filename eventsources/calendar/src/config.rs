@@ -6,7 +6,8 @@ use eventsource_core::SourceFilter;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use zetes_api::Finding;
-use zetes_schedule::{Descriptors, Exclusions, Schedule, go_duration, zone};
+use zetes_gotime::duration;
+use zetes_schedule::{Descriptors, Exclusions, Schedule, zone};
 
 /// When it ticks. `schedule` wins over `interval`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -83,7 +84,7 @@ impl Config {
             )),
             (Some(text), _) => findings.extend(schedule_finding(text)),
             (None, Some(text)) => {
-                if !go_duration::parse(text).is_ok_and(|interval| interval.is_positive()) {
+                if !duration::parse(text).is_ok_and(|interval| interval.is_positive()) {
                     findings.push(bad(
                         "interval",
                         format!("expected a duration such as `10s` or `1h30m`, found `{text}`"),
@@ -97,7 +98,7 @@ impl Config {
         if let Err(error) = Exclusions::parse(&self.exclusion_dates) {
             findings.push(bad("exclusionDates", error.to_string()));
         }
-        if let Some(text) = self.longest_catch_up().filter(|text| go_duration::parse(text).is_err()) {
+        if let Some(text) = self.longest_catch_up().filter(|text| duration::parse(text).is_err()) {
             findings.push(bad(
                 "persistence.catchup.maxDuration",
                 format!("expected a duration such as `24h`, found `{text}`"),

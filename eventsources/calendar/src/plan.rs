@@ -2,7 +2,8 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use zetes_schedule::{Descriptors, Exclusions, Schedule, go_duration, zone};
+use zetes_gotime::duration;
+use zetes_schedule::{Descriptors, Exclusions, Schedule, zone};
 
 use crate::Config;
 
@@ -33,17 +34,12 @@ impl Plan {
             (Some(text), _) => {
                 Schedule::parse(text, Descriptors::Accepted).map_err(|error| error.to_string())?
             }
-            (None, Some(text)) => {
-                Schedule::every(go_duration::parse(text).map_err(|error| error.to_string())?)
-            }
+            (None, Some(text)) => Schedule::every(duration::parse(text).map_err(|error| error.to_string())?),
             (None, None) => return Err("expected `schedule` or `interval`".to_owned()),
         };
         let zone = zone(config.timezone.as_deref().unwrap_or_default()).map_err(|error| error.to_string())?;
-        let longest = config
-            .longest_catch_up()
-            .map(go_duration::parse)
-            .transpose()
-            .map_err(|error| error.to_string())?;
+        let longest =
+            config.longest_catch_up().map(duration::parse).transpose().map_err(|error| error.to_string())?;
         Ok(Self {
             zone: schedule.own_zone().cloned().unwrap_or(zone),
             schedule,

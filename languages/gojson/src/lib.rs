@@ -15,42 +15,104 @@ const MAX_DEPTH: usize = 512;
 /// The value as text: compact, members sorted by name, `<>&` and the line separators escaped.
 #[must_use]
 pub fn to_string(value: &Value) -> String {
+    written(value, Style { escapes_html: true, indent: "" })
+}
+
+/// As [`to_string`], with `<>&` as they are.
+#[must_use]
+pub fn to_string_unescaped(value: &Value) -> String {
+    written(value, Style { escapes_html: false, indent: "" })
+}
+
+/// As [`to_string`], a member or element a line, two blanks deep.
+#[must_use]
+pub fn to_string_indented(value: &Value) -> String {
+    written(value, Style { escapes_html: true, indent: "  " })
+}
+
+#[derive(Clone, Copy)]
+struct Style {
+    escapes_html: bool,
+    indent: &'static str,
+}
+
+fn written(value: &Value, style: Style) -> String {
     let mut out = String::new();
-    write_value(&mut out, value, 0);
+    style.value(&mut out, value, 0);
     out
 }
 
-fn write_value(out: &mut String, value: &Value, depth: usize) {
-    match value {
-        _ if depth > MAX_DEPTH => out.push_str("null"),
-        Value::Null => out.push_str("null"),
-        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(number) => write_number(out, number),
-        Value::String(text) => write_text(out, text),
-        Value::Array(elements) => {
-            out.push('[');
-            for (at, element) in elements.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
+impl Style {
+    fn value(self, out: &mut String, value: &Value, depth: usize) {
+        match value {
+            _ if depth > MAX_DEPTH => out.push_str("null"),
+            Value::Null => out.push_str("null"),
+            Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Value::Number(number) => write_number(out, number),
+            Value::String(text) => self.text(out, text),
+            Value::Array(elements) => {
+                out.push('[');
+                for (at, element) in elements.iter().enumerate() {
+                    self.separate(out, at, depth + 1);
+                    self.value(out, element, depth + 1);
                 }
-                write_value(out, element, depth + 1);
+                self.close(out, elements.is_empty(), depth, ']');
             }
-            out.push(']');
-        }
-        Value::Object(members) => {
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by_key(|(name, _)| *name);
-            out.push('{');
-            for (at, (name, member)) in sorted.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
+            Value::Object(members) => {
+                let mut sorted: Vec<_> = members.iter().collect();
+                sorted.sort_by_key(|(name, _)| *name);
+                out.push('{');
+                for (at, (name, member)) in sorted.into_iter().enumerate() {
+                    self.separate(out, at, depth + 1);
+                    self.text(out, name);
+                    out.push_str(if self.indent.is_empty() { ":" } else { ": " });
+                    self.value(out, member, depth + 1);
                 }
-                write_text(out, name);
-                out.push(':');
-                write_value(out, member, depth + 1);
+                self.close(out, members.is_empty(), depth, '}');
             }
-            out.push('}');
         }
+    }
+
+    fn separate(self, out: &mut String, at: usize, depth: usize) {
+        if at > 0 {
+            out.push(',');
+        }
+        self.line(out, depth);
+    }
+
+    fn close(self, out: &mut String, is_empty: bool, depth: usize, bracket: char) {
+        if !is_empty {
+            self.line(out, depth);
+        }
+        out.push(bracket);
+    }
+
+    fn line(self, out: &mut String, depth: usize) {
+        if !self.indent.is_empty() {
+            out.push('\n');
+            out.push_str(&self.indent.repeat(depth));
+        }
+    }
+
+    fn text(self, out: &mut String, text: &str) {
+        out.push('"');
+        for character in text.chars() {
+            match character {
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                '\u{8}' => out.push_str("\\b"),
+                '\u{c}' => out.push_str("\\f"),
+                '<' | '>' | '&' if !self.escapes_html => out.push(character),
+                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\u{0}'..='\u{1f}' => {
+                    write(out, format_args!("\\u{:04x}", u32::from(character)));
+                }
+                _ => out.push(character),
+            }
+        }
+        out.push('"');
     }
 }
 
@@ -75,26 +137,6 @@ pub fn float_to_string(float: f64) -> String {
         write(&mut out, float);
     }
     out
-}
-
-fn write_text(out: &mut String, text: &str) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\u{0}'..='\u{1f}' => {
-                write(out, format_args!("\\u{:04x}", u32::from(character)));
-            }
-            _ => out.push(character),
-        }
-    }
-    out.push('"');
 }
 
 fn write(out: &mut String, what: impl std::fmt::Display) {
@@ -131,6 +173,16 @@ mod tests {
         assert_eq!(
             to_string(&value),
             r#"{"":{},"a":"\u003c\u0026\u003e\u2028\u0001\"\\\n","b":[null,true]}"#
+        );
+    }
+
+    #[test]
+    fn the_styles_differ_in_escapes_and_lines() {
+        let value = json!({"a": ["<", {}], "b": []});
+        assert_eq!(to_string_unescaped(&value), r#"{"a":["<",{}],"b":[]}"#);
+        assert_eq!(
+            to_string_indented(&value),
+            "{\n  \"a\": [\n    \"\\u003c\",\n    {}\n  ],\n  \"b\": []\n}"
         );
     }
 }

@@ -6,38 +6,36 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::Error;
 use crate::function::{Call, MAX_BYTES, MAX_ELEMENTS};
 use crate::node::{Branch, Command, Defined, List, Named, Node, Number, Operand, Pipe, What};
 use crate::print::print_into;
+use crate::sprig::Patterns;
 use crate::value::{IntKind, Value};
+use crate::{Error, Template};
 
 /// Templates call each other so deep at most.
 const MAX_DEPTH: usize = 64;
 /// Nodes that one rendering may visit.
 const MAX_STEPS: usize = 2_000_000;
 
-pub(crate) fn render(
-    root: &List,
-    defined: &Defined,
-    input: Value<'_>,
-    now: Timestamp,
-) -> Result<String, Error> {
+pub(crate) fn render<'d>(template: &'d Template, input: Value<'d>, now: Timestamp) -> Result<String, Error> {
     let dot = Value::map([("Input".to_owned(), input)].into());
     let mut state = State {
-        defined,
+        defined: &template.defined,
+        patterns: &template.patterns,
         out: String::new(),
         variables: vec![("$".to_owned(), dot.clone())],
         depth: 0,
         steps: 0,
         now,
     };
-    state.list(root, &dot)?;
+    state.list(&template.root, &dot)?;
     Ok(state.out)
 }
 
 struct State<'t, 'd> {
     defined: &'t Defined,
+    patterns: &'d Patterns,
     out: String,
     variables: Vec<(String, Value<'d>)>,
     depth: usize,
@@ -298,7 +296,7 @@ impl<'d> State<'_, 'd> {
             values.push(self.operand(argument, dot)?);
         }
         values.extend(piped);
-        let call = Call { arguments: values, now: self.now };
+        let call = Call { arguments: values, now: self.now, patterns: self.patterns };
         (named.function)(&call).map_err(|error| Error::new(format!("{}: {error}", named.name), span.clone()))
     }
 

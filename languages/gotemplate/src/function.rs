@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::value::{IntKind, Value};
+use crate::sprig::Patterns;
+use crate::value::Value;
 
 /// Bytes that one value may take.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
@@ -18,8 +19,6 @@ pub(crate) enum Found {
     Function(Function),
     /// It would look outside, or make secrets.
     Refused(&'static str),
-    /// One of sprig's that this build does not have yet.
-    Absent,
     Unknown,
 }
 
@@ -27,6 +26,7 @@ pub(crate) enum Found {
 pub(crate) struct Call<'d> {
     pub(crate) arguments: Vec<Value<'d>>,
     pub(crate) now: Timestamp,
+    pub(crate) patterns: &'d Patterns,
 }
 
 impl<'d> Call<'d> {
@@ -53,6 +53,11 @@ impl<'d> Call<'d> {
         }
     }
 
+    /// All arguments, each of any type.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Value<'d>> {
+        (0..self.arguments.len()).map(|at| self.any(at))
+    }
+
     /// An argument that must be a string.
     pub(crate) fn text(&self, at: usize) -> Result<String, String> {
         match self.any(at) {
@@ -61,10 +66,10 @@ impl<'d> Call<'d> {
         }
     }
 
-    /// An argument that must be an `int`.
+    /// An argument that must be a whole number.
     pub(crate) fn int(&self, at: usize) -> Result<i64, String> {
         match self.any(at) {
-            Value::Int(number, IntKind::Int) => Ok(number),
+            Value::Int(number, _) => Ok(number),
             other => Err(wrong("int", &other)),
         }
     }

@@ -43,6 +43,7 @@ pub use value::{IntKind, Object, Value};
 pub struct Template {
     root: node::List,
     defined: node::Defined,
+    patterns: sprig::Patterns,
 }
 
 /// Why a text is no template, or what stopped one.
@@ -50,23 +51,11 @@ pub struct Template {
 pub struct Error {
     message: String,
     span: Range<usize>,
-    is_absent: bool,
 }
 
 impl Error {
     pub(crate) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
-        Self { message: message.into(), span, is_absent: false }
-    }
-
-    pub(crate) fn absent(name: &str, span: Range<usize>) -> Self {
-        let message = format!("sprig's function `{name}` is not in this build yet");
-        Self { message, span, is_absent: true }
-    }
-
-    /// The template is right, but names a function of sprig that is not here yet.
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
-        self.is_absent
+        Self { message: message.into(), span }
     }
 
     /// What is wrong, without the place.
@@ -98,7 +87,7 @@ impl Template {
     /// outside.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let (root, defined) = parse::parse(text)?;
-        Ok(Self { root, defined })
+        Ok(Self { root, defined, patterns: sprig::Patterns::default() })
     }
 
     /// Renders it for a document. `now` is what `now` gives.
@@ -106,7 +95,7 @@ impl Template {
     /// # Errors
     /// As Go: a field of a text, a wrong argument, an index past the end; or the template made too much.
     pub fn render(&self, input: &Json, now: Timestamp) -> Result<String, Error> {
-        execute::render(&self.root, &self.defined, Value::Json(input), now)
+        execute::render(self, Value::Json(input), now)
     }
 
     /// As [`Template::render`], for a text.
@@ -114,7 +103,7 @@ impl Template {
     /// # Errors
     /// As for [`Template::render`].
     pub fn render_text(&self, input: &str, now: Timestamp) -> Result<String, Error> {
-        execute::render(&self.root, &self.defined, Value::String(input.into()), now)
+        execute::render(self, Value::String(input.into()), now)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Go values with methods: times, durations, versions.
 
+use std::cmp::Ordering;
+use std::sync::LazyLock;
+
 use jiff::{SignedDuration, Zoned};
+use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::value::{IntKind, Value};
@@ -49,7 +53,7 @@ impl Object {
     pub(crate) fn print(&self) -> String {
         match self {
             Self::Time(at) => zetes_gotime::format(zetes_gotime::DEFAULT, at),
-            Self::Duration(duration) => print_duration(*duration),
+            Self::Duration(duration) => zetes_gotime::duration::format(*duration),
             Self::Version(version) => version.print(),
         }
     }
@@ -74,6 +78,7 @@ impl Object {
         match (self, other) {
             (Self::Time(one), Self::Time(other)) => one.timestamp() == other.timestamp(),
             (Self::Duration(one), Self::Duration(other)) => one == other,
+            (Self::Version(one), Self::Version(other)) => one == other,
             _ => false,
         }
     }
@@ -87,7 +92,7 @@ impl Object {
         match self {
             Self::Time(at) => time_member(at, name, arguments),
             Self::Duration(duration) => duration_member(*duration, name),
-            Self::Version(version) => version.member(name).map(Ok),
+            Self::Version(version) => version.member(name, arguments),
         }
     }
 }
@@ -153,7 +158,7 @@ fn duration_member<'d>(duration: SignedDuration, name: &str) -> Option<Result<Va
         "Milliseconds" => Value::int64(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
         "Microseconds" => Value::int64(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
         "Nanoseconds" => Value::int64(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),
-        "String" => Value::text(print_duration(duration)),
+        "String" => Value::text(zetes_gotime::duration::format(duration)),
         _ => return None,
     }))
 }
@@ -170,48 +175,105 @@ impl Version {
         text
     }
 
-    fn member<'d>(&self, name: &str) -> Option<Value<'d>> {
+    /// As Masterminds' semver reads it: a leading `v` and missing numbers are fine.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        static VERSION: LazyLock<Regex> = LazyLock::new(|| {
+            let words = "[0-9A-Za-z-]+(?:[.][0-9A-Za-z-]+)*";
+            let numbers = "v?([0-9]+)(?:[.]([0-9]+))?(?:[.]([0-9]+))?";
+            Regex::new(&format!("^{numbers}(?:-({words}))?(?:[+]({words}))?$")).expect("a constant")
+        });
+        let found = VERSION.captures(text).ok_or("Invalid Semantic Version")?;
+        let part = |at: usize| found.get(at).map_or("", |part| part.as_str());
+        let number = |at: usize| match part(at) {
+            "" => Ok(0),
+            digits => digits.parse().map_err(|_| format!("`{digits}` is too large for a version")),
+        };
+        let is_padded = |word: &str| {
+            word.len() > 1 && word.starts_with('0') && word.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if part(4).split('.').any(is_padded) {
+            return Err("Version segment starts with 0".to_owned());
+        }
+        Ok(Self {
+            major: number(1)?,
+            minor: number(2)?,
+            patch: number(3)?,
+            prerelease: part(4).to_owned(),
+            metadata: part(5).to_owned(),
+            original: text.to_owned(),
+        })
+    }
+
+    pub(crate) fn numbers(&self) -> [u64; 3] {
+        [self.major, self.minor, self.patch]
+    }
+
+    /// The order of semver.org, section 11: metadata doesn't count.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        self.numbers().cmp(&other.numbers()).then_with(|| {
+            match (self.prerelease.is_empty(), other.prerelease.is_empty()) {
+                (true, true) => Ordering::Equal,
+                (true, false) => Ordering::Greater,
+                (false, true) => Ordering::Less,
+                // A number is before a word, and a word that is not there before all.
+                (false, false) => {
+                    let words = |text: &'_ str| {
+                        let word = |word: &str| {
+                            (word.parse::<u64>().map_or((1, 0), |number| (0, number)), word.to_owned())
+                        };
+                        text.split('.').map(word).collect::<Vec<_>>()
+                    };
+                    words(&self.prerelease).cmp(&words(&other.prerelease))
+                }
+            }
+        })
+    }
+
+    fn raised(&self, [major, minor, patch]: [u64; 3]) -> Self {
+        let mut raised = Self {
+            major,
+            minor,
+            patch,
+            prerelease: String::new(),
+            metadata: String::new(),
+            original: String::new(),
+        };
+        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        raised.original = format!("{prefix}{}", raised.print());
+        raised
+    }
+
+    fn member<'d>(&self, name: &str, arguments: &[Value<'d>]) -> Option<Result<Value<'d>, String>> {
         let number = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX), IntKind::Int64);
-        Some(match name {
-            "Major" => number(self.major),
-            "Minor" => number(self.minor),
-            "Patch" => number(self.patch),
+        let raised = |numbers| Value::Object(Object::Version(self.raised(numbers)));
+        let [major, minor, patch] = self.numbers();
+        Some(Ok(match name {
+            "Major" => number(major),
+            "Minor" => number(minor),
+            "Patch" => number(patch),
             "Prerelease" => Value::text(self.prerelease.clone()),
             "Metadata" => Value::text(self.metadata.clone()),
             "Original" => Value::text(self.original.clone()),
             "String" => Value::text(self.print()),
-            _ => return None,
-        })
-    }
-}
-
-/// As Go prints a duration: `1h30m0s`, `1.5s`, `250ms`, `0s`.
-pub(crate) fn print_duration(duration: SignedDuration) -> String {
-    let nanoseconds = duration.as_nanos().unsigned_abs();
-    let sign = if duration.is_negative() { "-" } else { "" };
-    let fraction = |whole: u128, rest: u128, digits: usize, unit: &str| {
-        let rest = format!("{rest:0digits$}");
-        let rest = rest.trim_end_matches('0');
-        if rest.is_empty() { format!("{sign}{whole}{unit}") } else { format!("{sign}{whole}.{rest}{unit}") }
-    };
-    match nanoseconds {
-        0 => "0s".to_owned(),
-        1..=999 => format!("{sign}{nanoseconds}ns"),
-        1_000..=999_999 => fraction(nanoseconds / 1_000, nanoseconds % 1_000, 3, "µs"),
-        1_000_000..=999_999_999 => fraction(nanoseconds / 1_000_000, nanoseconds % 1_000_000, 6, "ms"),
-        _ => {
-            let seconds = nanoseconds / 1_000_000_000;
-            let last = {
-                let rest = format!("{:09}", nanoseconds % 1_000_000_000);
-                let rest = rest.trim_end_matches('0').to_owned();
-                let dot = if rest.is_empty() { "" } else { "." };
-                format!("{}{dot}{rest}s", seconds % 60)
-            };
-            match (seconds / 3600, seconds / 60 % 60) {
-                (0, 0) => format!("{sign}{last}"),
-                (0, minutes) => format!("{sign}{minutes}m{last}"),
-                (hours, minutes) => format!("{sign}{hours}h{minutes}m{last}"),
+            "IncMajor" => raised([major.saturating_add(1), 0, 0]),
+            "IncMinor" => raised([major, minor.saturating_add(1), 0]),
+            "IncPatch" if self.prerelease.is_empty() => raised([major, minor, patch.saturating_add(1)]),
+            "IncPatch" => raised([major, minor, patch]),
+            "Compare" | "LessThan" | "LessThanEqual" | "GreaterThan" | "GreaterThanEqual" | "Equal" => {
+                let Some(Value::Object(Object::Version(other))) = arguments.first() else {
+                    return Some(Err(format!("`{name}` wants a version")));
+                };
+                let order = self.order(other);
+                match name {
+                    "Compare" => Value::int(order as i64),
+                    "LessThan" => Value::Bool(order.is_lt()),
+                    "LessThanEqual" => Value::Bool(order.is_le()),
+                    "GreaterThan" => Value::Bool(order.is_gt()),
+                    "GreaterThanEqual" => Value::Bool(order.is_ge()),
+                    _ => Value::Bool(order.is_eq()),
+                }
             }
-        }
+            _ => return None,
+        }))
     }
 }

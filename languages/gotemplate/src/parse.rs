@@ -459,7 +459,6 @@ fn function(name: &str, span: &Range<usize>) -> Result<Named, Error> {
     match found {
         Found::Function(function) => Ok(Named { name: name.to_owned(), function }),
         Found::Refused(why) => Err(Error::new(format!("function `{name}` is refused: {why}"), span.clone())),
-        Found::Absent => Err(Error::absent(name, span.clone())),
         Found::Unknown => Err(Error::new(format!("there is no function `{name}`"), span.clone())),
     }
 }

@@ -11,6 +11,11 @@ fn push() -> Option<Json> {
     serde_json::from_str(rows.first()?.expect["push"]["raw"].as_str()?).ok()
 }
 
+/// When the reference was asked: to it, the date of a number is the current one.
+fn asked() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
 /// An empty text and `<no value>` are errors to the reference's callers.
 fn answer(input: &Json, data: &Json) -> Json {
     let text = input["template"].as_str().unwrap_or_default();
@@ -18,9 +23,8 @@ fn answer(input: &Json, data: &Json) -> Json {
         // A parameter without a template takes the whole event: that is no template's doing.
         return Json::Null;
     }
-    let rendered = Template::parse(text).and_then(|template| template.render(data, Timestamp::UNIX_EPOCH));
+    let rendered = Template::parse(text).and_then(|template| template.render(data, asked()));
     match rendered {
-        Err(error) if error.is_absent() => Json::Null,
         Ok(text) if !text.is_empty() && text != "<no value>" => json!({"value": text}),
         _ => json!({"error": true}),
     }
@@ -130,5 +134,99 @@ proptest! {
     #[test]
     fn no_text_panics(text in r#"(\{\{|\}\}|-|[ a-d.$|:=()"`',0-9]|if|end|range|else|with|define|index|printf|\n){0,16}"#) {
         drop(render(&text));
+    }
+}
+
+/// What sprig 3.3 printed for them under Go 1.26.
+#[test]
+fn the_functions_are_sprigs() {
+    for (text, expected) in [
+        (
+            r#"{{ snakecase "HTTPServer2Go" }} {{ camelcase "__hello_world-x" }} {{ kebabcase "a1b2C3" }}"#,
+            "http_server2_go __HelloWorldX a-1b2-c3",
+        ),
+        (
+            r#"{{ title "foo bar_baz" }} {{ swapcase "aBc" }} {{ initials "First Try" }} {{ nospace " a b " }}"#,
+            "Foo Bar_baz AbC FT ab",
+        ),
+        (
+            r#"{{ abbrev 8 "hello world" }} {{ abbrevboth 5 10 "1234 5678 9123" }} {{ wrapWith 3 "|" "a bcdefg" }}"#,
+            "hello... ...5678... a|bcd|efg",
+        ),
+        (
+            r#"{{ substr 1 99 "hello" }} {{ trunc -2 "hello" }} {{ repeat 2 "ab" }} {{ plural "one" "many" 2 }}"#,
+            "ello lo abab many",
+        ),
+        (
+            r#"{{ add 1.9 "2" true }} {{ mul 2 3 }} {{ div 7 -2 }} {{ mod -7 3 }} {{ int "0x1F" }} {{ int "010" }}"#,
+            "4 6 -3 -1 31 8",
+        ),
+        (
+            r"{{ addf 0.1 0.2 }} {{ divf 1 3 }} {{ round 2.345 2 }} {{ seq 5 -2 1 }} {{ until 3 }}",
+            "0.3 0.3333333333333333 2.35 5 3 1 [0 1 2]",
+        ),
+        (
+            r"{{ list 1 2 3 4 5 | chunk 2 }} {{ slice (list 1 2 3) 1 2 }} {{ without (list 1 2) 2 }}",
+            "[[1 2] [3 4] [5]] [2] [1]",
+        ),
+        (
+            r#"{{ $d := dict "a" 1 }}{{ $_ := set $d "b" 2 }}{{ $d }} {{ dig "x" "y" "none" $d }} {{ get $d "z" }}|"#,
+            "map[a:1 b:2] none |",
+        ),
+        (
+            r#"{{ merge (dict "a" 1 "n" (dict "x" 1)) (dict "a" 2 "n" (dict "y" 2)) | toJson }}"#,
+            r#"{"a":1,"n":{"x":1,"y":2}}"#,
+        ),
+        (
+            r#"{{ regexReplaceAll "(a)(b)" "ab-ab" "${2}$1" }} {{ regexFindAll "[0-9]+" "1 22 3" 2 }} {{ regexSplit "," "a,b" -1 }}"#,
+            "ba-ba [1 22] [a b]",
+        ),
+        (
+            r#"{{ b64enc "hi" }} {{ b64dec "!!" }} {{ b32enc "hi" }} {{ sha1sum "" | trunc 8 }} {{ adler32sum "hi" }}"#,
+            "aGk= illegal base64 data at input byte 0 NBUQ==== da39a3ee 20644050",
+        ),
+        (
+            r#"{{ toDate "2006-01-02" "2026-03-29" | date "Jan 2" }} {{ dateInZone "15:04 MST" 0 "Asia/Tokyo" }}"#,
+            "Mar 29 09:00 JST",
+        ),
+        (
+            r#"{{ duration "3661" }} {{ durationRound "400h" }} {{ ago (toDate "2006" "1969") }}"#,
+            "1h1m1s 16d 8760h0m0s",
+        ),
+        (
+            r#"{{ semverCompare "^1.2" "1.9.0" }} {{ semverCompare "~1.2.3 || >3" "v1.3.0" }} {{ (semver "1.2.3").IncMinor }}"#,
+            "true false 1.3.0",
+        ),
+        (
+            r#"{{ (urlParse "http://u:p@h:80/a%20b?q#f").hostname }} {{ urlJoin (dict "scheme" "http" "host" "h" "path" "a b") }}"#,
+            "h http://h/a%20b",
+        ),
+        (
+            r#"{{ clean "/a/../b//c/" }} {{ ext "a.tar.gz" }} {{ base "/x/y" }} {{ toPrettyJson (list 1) }}"#,
+            "/b/c .gz y [\n  1\n]",
+        ),
+    ] {
+        assert_eq!(render(text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn random_texts_have_the_length_and_the_alphabet_asked_for() {
+    let is = |text: &str, length: usize, fits: fn(char) -> bool| {
+        let made = render(text).unwrap();
+        assert!(made.len() == length && made.chars().all(fits), "{text}: {made}");
+        assert_ne!(made, render(text).unwrap(), "{text}");
+    };
+    is("{{ randAlpha 40 }}", 40, |c| c.is_ascii_alphabetic());
+    is("{{ randNumeric 40 }}", 40, |c| c.is_ascii_digit());
+    is("{{ randAlphaNum 40 }}", 40, |c| c.is_ascii_alphanumeric());
+    is("{{ uuidv4 }}", 36, |c| c.is_ascii_hexdigit() || c == '-');
+}
+
+#[test]
+fn what_looks_outside_or_makes_secrets_is_refused_by_name() {
+    for name in ["env \"HOME\"", "getHostByName \"x\"", "genPrivateKey \"rsa\"", "randBytes 3"] {
+        let error = Template::parse(&format!("{{{{ {name} }}}}")).unwrap_err();
+        assert!(error.message().contains("refused"), "{error}");
     }
 }

@@ -143,6 +143,31 @@ impl Value<'_> {
         }
     }
 
+    /// The value of a document that a template made itself.
+    pub(crate) fn owned(json: Json) -> Self {
+        match json {
+            Json::Null => Self::Nil,
+            Json::Bool(value) => Self::Bool(value),
+            Json::Number(number) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            Json::String(text) => Self::text(text),
+            Json::Array(elements) => Self::list(elements.into_iter().map(Self::owned).collect()),
+            Json::Object(members) => {
+                Self::map(members.into_iter().map(|(name, value)| (name, Self::owned(value))).collect())
+            }
+        }
+    }
+
+    /// The same content, with no map shared.
+    pub(crate) fn deep_copy(&self) -> Self {
+        match self {
+            Self::List(elements) => Self::list(elements.iter().map(Self::deep_copy).collect()),
+            Self::Map(members) => Self::map(
+                members.borrow().iter().map(|(name, value)| (name.clone(), value.deep_copy())).collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
     /// As plain JSON; what JSON has no form for as its print.
     pub(crate) fn to_json(&self) -> Json {
         match self {

@@ -9,6 +9,7 @@
 //!
 //! Source: the documentation of Go's package `time`, checked against Go 1.26.
 
+pub mod duration;
 mod layout;
 mod read;
 mod write;

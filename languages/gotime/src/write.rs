@@ -70,7 +70,9 @@ fn zone_name(at: &Zoned) -> String {
         return name;
     }
     let seconds = at.offset().seconds();
-    let parts = if seconds % 3600 == 0 { 1 } else { 2 };
+    // The zones of the database shorten it where they can; an offset that was read does not.
+    let is_short = seconds % 3600 == 0 && at.time_zone().iana_name().is_some();
+    let parts = if is_short { 1 } else { 2 };
     offset(seconds, false, parts)
 }
 

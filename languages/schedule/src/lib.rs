@@ -9,7 +9,6 @@
 
 mod exclusion;
 mod fields;
-pub mod go_duration;
 pub mod go_time;
 mod schedule;
 mod stepwise;

@@ -9,7 +9,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use crate::fields::{FIELDS, Field, list};
-use crate::{ZoneError, go_duration, stepwise, zone};
+use zetes_gotime::duration;
+
+use crate::{ZoneError, stepwise, zone};
 
 /// No schedule is looked at beyond this year: one that does not fire until then never does.
 const LAST_YEAR: i16 = 2100;
@@ -181,7 +183,7 @@ fn split_zone(text: &str) -> Result<(Option<TimeZone>, &str, usize), ScheduleErr
 /// `None` if there is no such descriptor.
 fn descriptor(text: &str) -> Option<Result<Rule, ScheduleError>> {
     if let Some(interval) = text.strip_prefix("@every ") {
-        let interval = go_duration::parse(interval.trim()).ok().filter(SignedDuration::is_positive)?;
+        let interval = duration::parse(interval.trim()).ok().filter(SignedDuration::is_positive)?;
         return Some(Ok(Schedule::every(SignedDuration::from_secs(interval.as_secs())).rule));
     }
     let fields = match text {

@@ -7,7 +7,9 @@ use jiff::{Timestamp, Zoned};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
-use crate::{Descriptors, Exclusions, Schedule, go_duration, go_time, zone};
+use zetes_gotime::duration;
+
+use crate::{Descriptors, Exclusions, Schedule, go_time, zone};
 
 /// Rows of a vector file, or nothing (said loudly; a failure in CI) when the folder is not there.
 fn rows(kind: &str) -> Vec<Json> {
@@ -94,7 +96,7 @@ fn the_last_firing_is_the_reference_s() {
 /// The schedule of a calendar's input, its zone (`otherwise` if it names none) and its exclusions.
 fn calendar(input: &Json, otherwise: TimeZone) -> Option<(Schedule, TimeZone, Exclusions)> {
     let schedule = match (text(input, "schedule"), text(input, "interval")) {
-        ("", interval) => Schedule::every(go_duration::parse(interval).ok()?),
+        ("", interval) => Schedule::every(duration::parse(interval).ok()?),
         (schedule, _) => Schedule::parse(schedule, Descriptors::Accepted).ok()?,
     };
     let named = || match text(input, "timezone") {
@@ -155,7 +157,7 @@ fn catch_up_from(input: &Json, start: Zoned) -> Option<Zoned> {
     let from = go_time::parse_zoned(text(&stored, "eventTime")).ok()?;
     match text(input, "maxDuration") {
         "" => Some(from),
-        most => Some(from.max(&start - go_duration::parse(most).ok()?)),
+        most => Some(from.max(&start - duration::parse(most).ok()?)),
     }
 }
 
@@ -279,17 +281,6 @@ fn go_times_are_written_and_read() {
     assert!(go_time::parse("yesterday").is_err());
 }
 
-#[test]
-fn go_durations_are_read() {
-    let nanoseconds = |text| go_duration::parse(text).map(|duration| duration.as_nanos());
-    assert_eq!(nanoseconds("1h30m"), Ok(5_400_000_000_000));
-    assert_eq!(nanoseconds("-1.5s"), Ok(-1_500_000_000));
-    assert_eq!(nanoseconds(".5ms"), Ok(500_000));
-    for wrong in ["", "10", "1d", "s", "1..5s", "--1s"] {
-        assert!(nanoseconds(wrong).is_err(), "{wrong}");
-    }
-}
-
 proptest! {
     #[test]
     fn the_next_firing_is_later_and_the_last_before_it_is_found(
@@ -308,6 +299,6 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "[-0-9*/,?@A-Za-z= ]{0,30}") {
         drop(Schedule::parse(&text, Descriptors::Accepted));
-        drop((go_duration::parse(&text), go_time::parse(&text)));
+        drop((duration::parse(&text), go_time::parse(&text)));
     }
 }

@@ -56,9 +56,7 @@ pub(crate) fn findings(src: &ParameterSource) -> Vec<Finding> {
     for (field, text, has_fallback) in templates {
         let Some(Err(error)) = filled(text).map(Template::parse) else { continue };
         let message = error.message().to_owned();
-        let finding = if error.is_absent() {
-            Finding::error("not-in-this-build", FieldPath::from(field), message)
-        } else if has_fallback {
+        let finding = if has_fallback {
             let message = format!("{message}; the parameter will always take its fallback");
             Finding::warning("bad-template", FieldPath::from(field), message)
         } else {
@@ -85,12 +83,8 @@ fn filled(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
-fn parsed(text: Option<&String>) -> Result<Option<Rendered>, Error> {
-    let Some(text) = filled(text) else { return Ok(None) };
-    match Template::parse(text) {
-        Err(error) if error.is_absent() => Err(Error::permanent(error)),
-        parsed => Ok(Some(parsed.map(Arc::new).map_err(|error| error.to_string()))),
-    }
+fn parsed(text: Option<&String>) -> Option<Rendered> {
+    filled(text).map(|text| Template::parse(text).map(Arc::new).map_err(|error| error.to_string()))
 }
 
 impl Source {
@@ -99,11 +93,11 @@ impl Source {
             .map(|text| Selector::json_path(text, &FieldPath::from("jsonPath")));
         let json_path = json_path.transpose().map_err(|finding| Error::Permanent(finding.message))?;
         let data = (
-            parsed(src.data_template.as_ref())?,
+            parsed(src.data_template.as_ref()),
             json_path.or(filled(src.data_key.as_ref()).map(Selector::gjson)),
         );
         let context =
-            (parsed(src.context_template.as_ref())?, filled(src.context_key.as_ref()).map(Path::compile));
+            (parsed(src.context_template.as_ref()), filled(src.context_key.as_ref()).map(Path::compile));
         let wanted = match (data, context) {
             ((None, None), (None, None)) => Wanted::Whole,
             ((None, None), (template, key)) => Wanted::Context { template, key },

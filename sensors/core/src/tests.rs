@@ -53,20 +53,7 @@ fn event_of(event: &Value) -> Event {
 
 fn check(kind: &str, answer: impl Fn(&Value, &Planning<'_>) -> Value) {
     let Some(round) = round() else { return };
-    zetes_vectors::check(kind, |input| {
-        if is_not_in_this_build(input) { Value::Null } else { answer(input, &Planning::of(&round)) }
-    });
-}
-
-/// A template that names a function of sprig that this build does not have yet.
-fn is_not_in_this_build(input: &Value) -> bool {
-    let sources = match input["parameters"].as_array() {
-        Some(parameters) => parameters.iter().map(|parameter| parameter["src"].clone()).collect(),
-        None => vec![input.clone()],
-    };
-    sources.into_iter().filter_map(|source| serde_json::from_value::<ParameterSource>(source).ok()).any(
-        |source| crate::source::findings(&source).iter().any(|finding| finding.code == "not-in-this-build"),
-    )
+    zetes_vectors::check(kind, |input| answer(input, &Planning::of(&round)));
 }
 
 fn parameters(input: &Value) -> Option<Parameters> {

@@ -104,8 +104,7 @@ impl Entry {
             let parsed = Template::parse(text).map_err(|error| {
                 let path = at.key("template");
                 findings.push(
-                    Finding::error(template_code(&error), path, error.message().to_owned())
-                        .span(error.span()),
+                    Finding::error("bad-template", path, error.message().to_owned()).span(error.span()),
                 );
             });
             parsed.map(Arc::new).map_err(|()| Broken)
@@ -172,10 +171,6 @@ impl Entry {
             reason,
         })
     }
-}
-
-fn template_code(error: &zetes_gotemplate::Error) -> &'static str {
-    if error.is_absent() { "not-in-this-build" } else { "bad-template" }
 }
 
 /// One value of the manifest, compiled by the entry's type.

@@ -1,11 +1,11 @@
-//! Go's text for durations: `300ms`, `1.5h`, `2h45m`, `-1s`.
+//! Go's text for durations: `300ms`, `1.5h`, `2h45m0s`, `-1s`.
 
 use jiff::SignedDuration;
 
 /// Why a text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a duration such as `300ms` or `1h30m`, found `{found}`")]
-pub struct GoDurationError {
+pub struct DurationError {
     pub found: String,
 }
 
@@ -13,8 +13,8 @@ pub struct GoDurationError {
 ///
 /// # Errors
 /// The text is no duration, or one of more than 292 years.
-pub fn parse(text: &str) -> Result<SignedDuration, GoDurationError> {
-    let wrong = || GoDurationError { found: text.to_owned() };
+pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
+    let wrong = || DurationError { found: text.to_owned() };
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, text.get(1..).unwrap_or_default()),
         Some(b'+') => (false, text.get(1..).unwrap_or_default()),
@@ -68,4 +68,55 @@ fn fraction_of(digits: &str, scale: i128) -> i128 {
     }
     // unit / scale is 10^digits
     if unit == 0 { 0 } else { value * scale / (unit / scale) }
+}
+
+/// As Go prints it: `1h30m0s`, `1.5s`, `250ms`, `0s`.
+#[must_use]
+pub fn format(duration: SignedDuration) -> String {
+    let nanoseconds = duration.as_nanos().unsigned_abs();
+    let sign = if duration.is_negative() { "-" } else { "" };
+    let fraction = |whole: u128, rest: u128, digits: usize, unit: &str| {
+        let rest = format!("{rest:0digits$}");
+        let rest = rest.trim_end_matches('0');
+        if rest.is_empty() { format!("{sign}{whole}{unit}") } else { format!("{sign}{whole}.{rest}{unit}") }
+    };
+    match nanoseconds {
+        0 => "0s".to_owned(),
+        1..=999 => format!("{sign}{nanoseconds}ns"),
+        1_000..=999_999 => fraction(nanoseconds / 1_000, nanoseconds % 1_000, 3, "µs"),
+        1_000_000..=999_999_999 => fraction(nanoseconds / 1_000_000, nanoseconds % 1_000_000, 6, "ms"),
+        _ => {
+            let seconds = nanoseconds / 1_000_000_000;
+            let last = {
+                let rest = format!("{:09}", nanoseconds % 1_000_000_000);
+                let rest = rest.trim_end_matches('0').to_owned();
+                let dot = if rest.is_empty() { "" } else { "." };
+                format!("{}{dot}{rest}s", seconds % 60)
+            };
+            match (seconds / 3600, seconds / 60 % 60) {
+                (0, 0) => format!("{sign}{last}"),
+                (0, minutes) => format!("{sign}{minutes}m{last}"),
+                (hours, minutes) => format!("{sign}{hours}h{minutes}m{last}"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_written() {
+        let nanoseconds = |text| parse(text).map(|duration| duration.as_nanos());
+        assert_eq!(nanoseconds("1h30m"), Ok(5_400_000_000_000));
+        assert_eq!(nanoseconds("-1.5s"), Ok(-1_500_000_000));
+        assert_eq!(nanoseconds(".5ms"), Ok(500_000));
+        for wrong in ["", "10", "1d", "s", "1..5s", "--1s"] {
+            assert!(nanoseconds(wrong).is_err(), "{wrong}");
+        }
+        for text in ["1h30m0s", "1.5s", "250ms", "0s", "-2m0.25s", "1.5µs", "3ns"] {
+            assert_eq!(parse(text).map(format).as_deref(), Ok(text));
+        }
+    }
 }

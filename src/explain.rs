@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bus_core::{Bus, BusError, Entry, EntryBody, ReadFilter};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use zetes_api::{Decider, Decision, Event, EventId, Namespace, Role, Verdict};
+use zetes_api::{Decider, Decision, Event, EventId, EventRef, Namespace, Role, Verdict};
 
 /// One event with everything that was decided about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,7 +32,9 @@ pub(crate) struct EventLine {
     pub(crate) event_type: String,
     pub(crate) received_at: Timestamp,
     pub(crate) sequence: u64,
-    pub(crate) data_bytes: usize,
+    /// Absent for an event that its EventSource rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data_bytes: Option<usize>,
 }
 
 impl EventLine {
@@ -45,7 +47,20 @@ impl EventLine {
             event_type: event.event_type.clone(),
             received_at: entry.at,
             sequence: entry.sequence,
-            data_bytes: event.data.as_ref().map_or(0, bytes_len),
+            data_bytes: Some(event.data.as_ref().map_or(0, bytes_len)),
+        }
+    }
+
+    fn rejected(entry: &Entry, event: &EventRef) -> Self {
+        Self {
+            id: event.id.to_string(),
+            namespace: entry.namespace.clone(),
+            event_source: event.source.to_string(),
+            event: event.event.to_string(),
+            event_type: String::new(),
+            received_at: entry.at,
+            sequence: entry.sequence,
+            data_bytes: None,
         }
     }
 }
@@ -69,7 +84,22 @@ pub(crate) async fn explain(bus: &dyn Bus, id: &EventId) -> Result<Vec<Explanati
                 let key = (line.namespace.clone(), line.event_source.clone(), line.event.clone());
                 found.insert(key, Explanation { event: line, decisions: Vec::new(), undecided: Vec::new() });
             }
-            EntryBody::Record(record) => decisions.extend(serde_json::from_slice::<Decision>(record).ok()),
+            EntryBody::Record(record) => {
+                let Ok(decision) = serde_json::from_slice::<Decision>(record) else { continue };
+                // What an EventSource rejects is told from the record: there is no event.
+                if let (Decider::EventSource { .. }, [event]) =
+                    (&decision.decider, decision.events.as_slice())
+                {
+                    let line = EventLine::rejected(&entry, event);
+                    let key = (line.namespace.clone(), line.event_source.clone(), line.event.clone());
+                    found.entry(key).or_insert(Explanation {
+                        event: line,
+                        decisions: Vec::new(),
+                        undecided: Vec::new(),
+                    });
+                }
+                decisions.push(decision);
+            }
         }
     }
     for decision in decisions {
@@ -162,16 +192,15 @@ impl Explanation {
     /// The story for people.
     pub(crate) fn story(&self) -> String {
         let event = &self.event;
+        let place = match event.data_bytes {
+            Some(bytes) => {
+                format!("(kind {}, {bytes} bytes), number {} on the bus", event.event_type, event.sequence)
+            }
+            None => "and kept from the bus by its filter".to_owned(),
+        };
         let mut text = format!(
-            "event {}\n  received   {} from eventsource/{}/{} event `{}` (kind {}, {} bytes), number {} on the bus\n",
-            event.id,
-            event.received_at,
-            event.namespace,
-            event.event_source,
-            event.event,
-            event.event_type,
-            event.data_bytes,
-            event.sequence,
+            "event {}\n  received   {} from eventsource/{}/{} event `{}` {place}\n",
+            event.id, event.received_at, event.namespace, event.event_source, event.event,
         );
         for (decider, decisions) in self.by_decider() {
             text = text + "  " + &decider_name(&event.namespace, decider) + "\n";

@@ -31,7 +31,8 @@ impl Example {
     /// Posts and gives the event's id.
     async fn post(&self, path: &str, body: &Value) -> String {
         let url = format!("http://127.0.0.1:{}{path}", self.port);
-        let answer = client().post(url).body(body.to_string()).send().await.unwrap();
+        let request = client().post(url).header("X-Forge-Event", "push").body(body.to_string());
+        let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         answer.headers()["x-event-id"].to_str().unwrap().to_owned()
     }
@@ -122,6 +123,23 @@ async fn templates_filter_and_fill_in() {
     let bare = example.post("/push", &json!({"ref": "refs/heads/feature/x"})).await;
     assert_eq!(example.calls("/preview", 2).await[1]["commits"], "none");
     example.told(&bare, "took the `value` instead").await;
+}
+
+#[tokio::test]
+async fn an_event_source_keeps_events_from_the_bus_and_says_why() {
+    let example = Example::start("source-filter", "12016", &[]).await;
+    let commits = json!([{"message": "docs [skip ci]"}, {"message": "fix"}]);
+    let push =
+        |reference: &str, commits: &Value| json!({"ref": reference, "after": "c1", "commits": commits});
+    let skipped = example.post("/hook", &push("refs/heads/main", &json!([{"message": "[skip ci]"}]))).await;
+    let broken = example.post("/hook", &json!({"ref": "refs/heads/main"})).await;
+    example.post("/hook", &push("refs/heads/main", &commits)).await;
+    assert_eq!(example.calls("/build", 1).await, [json!({"commit": "c1"})]);
+    example.told(&skipped, "(filter-false)").await;
+    let story = example.told(&broken, "(filter-error)").await;
+    assert!(story.contains("kept from the bus by its filter"), "{story}");
+    let rejected = example.zetes.metric("zetes_events_rejected_total", &["filter-error"]).await;
+    assert!((rejected - 1.0).abs() < f64::EPSILON);
 }
 
 #[tokio::test]

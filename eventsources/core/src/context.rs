@@ -6,9 +6,13 @@ use bus_core::{Bus, Change, Publication, StateKey};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
-use zetes_api::{Event, EventId, EventName, Namespace, ObjectName, SecretKeyRef};
+use zetes_api::{
+    Decider, Decision, Event, EventId, EventName, EventRef, Namespace, ObjectName, Role, SecretKeyRef,
+    Verdict,
+};
 use zetes_runtime::{Clock, SecretText, Secrets};
 
+use crate::filter::{Filter, Rejection};
 use crate::metrics::{EventMetrics, Metrics};
 use crate::{Draft, Error, Front};
 
@@ -32,6 +36,7 @@ struct Inner {
     source: ObjectName,
     event: EventName,
     event_type: &'static str,
+    filter: Option<Filter>,
     metrics: EventMetrics,
     stop: CancellationToken,
 }
@@ -40,11 +45,11 @@ impl Context {
     pub(crate) fn new(
         deps: Deps,
         (namespace, source, event): (Namespace, ObjectName, EventName),
-        event_type: &'static str,
+        (event_type, filter): (&'static str, Option<Filter>),
         stop: CancellationToken,
     ) -> Self {
         let metrics = deps.metrics.of_event(&namespace, &source, &event);
-        Self(Arc::new(Inner { deps, namespace, source, event, event_type, metrics, stop }))
+        Self(Arc::new(Inner { deps, namespace, source, event, event_type, filter, metrics, stop }))
     }
 
     pub fn namespace(&self) -> &Namespace {
@@ -77,7 +82,7 @@ impl Context {
         format!("eventsource/{}/{} event `{}`", self.0.namespace, self.0.source, self.0.event)
     }
 
-    /// Publishes one event; returns its id once it is durable. See [`Context::emit_all`].
+    /// Publishes one event; returns its id once it, or the record of its rejection, is durable. See [`Context::emit_all`].
     ///
     /// # Errors
     /// The bus did not take it.
@@ -87,20 +92,65 @@ impl Context {
         Ok(id)
     }
 
-    /// Publishes events; returns once all of them are durable. An event that the bus has already is done, too (S22).
+    /// Publishes events; returns once all of them are durable. An event that the bus has already is done, too (S22). One that the
+    /// event source's filter rejects is not published: a decision with the reason is recorded instead (S13).
     ///
     /// # Errors
     /// The bus did not take them: none is acknowledged upstream.
     ///
     /// **Cancel safety** the events may be on the bus; emitting them again with the same ids is harmless.
     pub async fn emit_all(&self, drafts: Vec<Draft>) -> Result<(), Error> {
-        let count = drafts.len();
         let begin = tokio::time::Instant::now();
-        let batch = drafts.into_iter().map(|draft| self.publication(draft)).collect();
+        let mut batch = Vec::with_capacity(drafts.len());
+        let mut records = Vec::new();
+        for draft in drafts {
+            match self.judged(&draft) {
+                Ok(()) => batch.push(self.publication(draft)),
+                Err(rejection) => records.extend(self.record(&draft.id, rejection)),
+            }
+        }
+        if !records.is_empty() {
+            self.0.deps.bus.commit(records).await?;
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let count = batch.len();
         let published = self.0.deps.bus.publish(batch).await;
         self.0.metrics.published(count, published.is_ok(), begin.elapsed());
         published?;
         Ok(())
+    }
+
+    fn judged(&self, draft: &Draft) -> Result<(), Rejection> {
+        self.0.filter.as_ref().map_or(Ok(()), |filter| filter.judge(&draft.data, self.clock().now()))
+    }
+
+    fn record(&self, id: &EventId, rejection: Rejection) -> Option<Change> {
+        self.0.metrics.rejected(rejection.reason);
+        let event = EventRef { source: self.0.source.clone(), event: self.0.event.clone(), id: id.clone() };
+        let wanted = self.0.filter.as_ref().map_or_else(String::new, |filter| filter.text().to_owned());
+        let decision = Decision {
+            at: self.clock().now(),
+            namespace: self.0.namespace.clone(),
+            decider: Decider::EventSource {
+                event_source: self.0.source.clone(),
+                event_name: self.0.event.clone(),
+            },
+            events: vec![event],
+            dependency: None,
+            round: None,
+            role: Role::Main,
+            verdict: Verdict::Rejected {
+                filter: "filter.expression".to_owned(),
+                looked_at: "the expression".to_owned(),
+                seen: Some(rejection.seen),
+                wanted,
+                reason: rejection.reason.to_owned(),
+            },
+        };
+        let record = serde_json::to_vec(&decision).ok()?;
+        Some(Change::Record { namespace: decision.namespace, about: vec![id.clone()], record: record.into() })
     }
 
     fn publication(&self, draft: Draft) -> Publication {

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zetes_api::EventSource as Object;
 
+use crate::filter::Filter;
 use crate::supervisor::{Part, supervise};
 use crate::{Context, Deps, Factory, PartStatus};
 
@@ -43,7 +44,8 @@ impl Sources {
             let Some(factory) = factory(kind) else { continue };
             let part = Part::new(format!("{object_ref} event `{event}`"));
             let names = (object_ref.namespace.clone(), object_ref.name.clone(), event);
-            let cx = Context::new(deps.clone(), names, factory.event_type(), stop.clone());
+            let filter = Filter::of(config);
+            let cx = Context::new(deps.clone(), names, (factory.event_type(), filter), stop.clone());
             tasks.spawn(supervise(factory, config.clone(), cx, part.clone()));
             parts.push(part);
         }

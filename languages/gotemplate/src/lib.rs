@@ -107,5 +107,38 @@ impl Template {
     }
 }
 
+/// Sprig's functions by themselves, for other languages that offer them.
+#[derive(Clone, Debug, Default)]
+pub struct Sprig {
+    patterns: sprig::Patterns,
+}
+
+impl Sprig {
+    /// Whether there is a function of that name.
+    #[must_use]
+    pub fn has(name: &str) -> bool {
+        matches!(sprig::lookup(name), function::Found::Function(_))
+    }
+
+    /// Calls a function; `now` is what `now` gives.
+    ///
+    /// # Errors
+    /// There is no such function, or it can't take these arguments.
+    pub fn call<'d>(
+        &'d self,
+        name: &str,
+        arguments: Vec<Value<'d>>,
+        now: Timestamp,
+    ) -> Result<Value<'d>, String> {
+        match sprig::lookup(name) {
+            function::Found::Function(function) => {
+                function(&function::Call { arguments, now, patterns: &self.patterns })
+            }
+            function::Found::Refused(why) => Err(format!("`{name}` is refused: {why}")),
+            function::Found::Unknown => Err(format!("there is no function `{name}`")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

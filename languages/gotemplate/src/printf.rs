@@ -1,6 +1,8 @@
 //! Go's `fmt.Sprintf`, for the values that templates have.
 
-use crate::print::{print, print_float, special, with_exponent};
+use zetes_gotext::{print_float, special, with_exponent};
+
+use crate::print::print;
 use crate::value::{IntKind, Value};
 
 /// Widths and precisions are at most so large; Go refuses larger ones, too.

@@ -143,8 +143,9 @@ impl Value<'_> {
         }
     }
 
-    /// The value of a document that a template made itself.
-    pub(crate) fn owned(json: Json) -> Self {
+    /// The value of a document that nobody else holds.
+    #[must_use]
+    pub fn owned(json: Json) -> Self {
         match json {
             Json::Null => Self::Nil,
             Json::Bool(value) => Self::Bool(value),

@@ -40,5 +40,17 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
+/// The English name of a month, from 1; empty where there is none.
+#[must_use]
+pub fn month(number: i8) -> &'static str {
+    usize::try_from(number - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default()
+}
+
+/// The English name of a day of the week, from Sunday, 0; empty where there is none.
+#[must_use]
+pub fn weekday(number: i8) -> &'static str {
+    usize::try_from(number).ok().and_then(|at| DAYS.get(at)).copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jsonpath_rust::parser::errors::JsonPathError;
-use jsonpath_rust::parser::model::JpQuery;
+use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
 use serde_json::Value;
@@ -96,6 +96,15 @@ impl JsonPath {
             Ok(query) => Ok(Self { text: Arc::from(text), query: Arc::new(query) }),
             Err(error) => Err(wrong(text, &error)),
         }
+    }
+
+    /// Whether the path names one node at most: names and positions only (RFC 9535, section 2.3.5.1).
+    #[must_use]
+    pub fn is_singular(&self) -> bool {
+        self.query
+            .segments
+            .iter()
+            .all(|segment| matches!(segment, Segment::Selector(Selector::Name(_) | Selector::Index(_))))
     }
 
     /// The nodes in document order.

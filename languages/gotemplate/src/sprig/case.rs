@@ -3,13 +3,14 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use zetes_gotext::{to_lower, to_upper};
 
 use super::Table;
 use super::texts::one;
 
 pub(super) const FUNCTIONS: Table = &[
-    ("upper", |call| one(call, |text| text.chars().map(upper).collect())),
-    ("lower", |call| one(call, |text| text.chars().map(lower).collect())),
+    ("upper", |call| one(call, zetes_gotext::upper)),
+    ("lower", |call| one(call, zetes_gotext::lower)),
     ("title", |call| one(call, title)),
     ("untitle", |call| one(call, untitle)),
     ("swapcase", |call| one(call, swapcase)),
@@ -17,17 +18,6 @@ pub(super) const FUNCTIONS: Table = &[
     ("snakecase", |call| one(call, |text| separated(text, '_'))),
     ("kebabcase", |call| one(call, |text| separated(text, '-'))),
 ];
-
-/// One character for one, as Go maps them.
-fn upper(c: char) -> char {
-    let mut mapped = c.to_uppercase();
-    if mapped.len() == 1 { mapped.next().unwrap_or(c) } else { c }
-}
-
-fn lower(c: char) -> char {
-    let mut mapped = c.to_lowercase();
-    if mapped.len() == 1 || c == 'İ' { mapped.next().unwrap_or(c) } else { c }
-}
 
 /// The first letter of every word upper case; words end at whatever is no letter, digit or `_`.
 fn title(text: &str) -> String {
@@ -39,7 +29,7 @@ fn title(text: &str) -> String {
     let mut last = ' ';
     text.chars()
         .map(|c| {
-            let mapped = if is_separator(last) { upper(c) } else { c };
+            let mapped = if is_separator(last) { to_upper(c) } else { c };
             last = c;
             mapped
         })
@@ -51,7 +41,7 @@ fn untitle(text: &str) -> String {
     text.chars()
         .map(|c| {
             let is_first = std::mem::replace(&mut is_start, c.is_whitespace());
-            if is_first && !c.is_whitespace() { lower(c) } else { c }
+            if is_first && !c.is_whitespace() { to_lower(c) } else { c }
         })
         .collect()
 }
@@ -59,9 +49,9 @@ fn untitle(text: &str) -> String {
 fn swapcase(text: &str) -> String {
     let swap = |c: char| {
         if c.is_uppercase() {
-            lower(c)
+            to_lower(c)
         } else if c.is_lowercase() {
-            upper(c)
+            to_upper(c)
         } else {
             c
         }
@@ -81,20 +71,20 @@ fn camelcase(text: &str) -> String {
     let mut out: String = connectors.iter().collect();
     let Some((first, rest)) = word.split_first() else { return out };
     let mut lowers = first.is_uppercase();
-    let mut pending = upper(*first);
+    let mut pending = to_upper(*first);
     for next in rest {
         let mut next = *next;
         match (is_connector(pending), is_connector(next)) {
             (true, true) => out.push(pending),
             (true, false) => {
                 lowers = next.is_uppercase();
-                next = upper(next);
+                next = to_upper(next);
             }
             (false, _) => {
                 // The rest of a word in capitals becomes lower case.
                 lowers = lowers && next.is_uppercase();
                 if lowers {
-                    next = lower(next);
+                    next = to_lower(next);
                 }
                 out.push(pending);
             }
@@ -191,7 +181,7 @@ fn write(out: &mut String, word: Option<(Kind, &[char])>, connector: char) {
     let Some((kind, characters)) = word else { return };
     out.extend(characters.iter().map(|c| match kind {
         Kind::Upper | Kind::Connector if is_connector(*c) => connector,
-        Kind::Upper if c.is_uppercase() => lower(*c),
+        Kind::Upper if c.is_uppercase() => to_lower(*c),
         _ => *c,
     }));
 }

@@ -13,13 +13,14 @@ use crate::object::ObjectRef;
 const MAX_DEPTH: usize = 128;
 
 /// A key or a value in the document's text; lines and columns from 0.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mark {
     line: usize,
     column: usize,
     length: usize,
-    quoted: bool,
-    one_line: bool,
+    quote: Option<char>,
+    /// The value, where the document writes it in another way: on several lines, or with escapes.
+    text: Option<Arc<str>>,
 }
 
 /// Keys and values by field path.
@@ -70,20 +71,49 @@ impl Origin {
         let path = self.inside.join(&finding.path);
         let about_key = finding.code == "unknown-field";
         let mark = if about_key { self.places.keys.get(&path) } else { self.places.values.get(&path) };
-        let Some(mark) = mark.copied() else { return self.nearest(&path) };
-        let (column, length) = match &finding.span {
-            Some(span) if mark.one_line => {
-                (mark.column + usize::from(mark.quoted) + span.start, span.len().max(1))
+        let Some(mark) = mark else { return self.nearest(&path) };
+        let Some(span) = finding.span.clone().filter(|_| !about_key) else { return Some(self.at(mark)) };
+        let (line, column) = self.position(mark, span.start);
+        let (last_line, end) = self.position(mark, span.end);
+        // What goes on underlines the rest of its first line.
+        let rest = || self.lines.get(line).map_or(0, |text| text.chars().count()).saturating_sub(column);
+        let length = if last_line == line { end.saturating_sub(column) } else { rest() };
+        Some(self.at(&Mark { line, column, length, ..mark.clone() }))
+    }
+
+    /// Where in the document a byte of a value stands: line and column.
+    fn position(&self, mark: &Mark, offset: usize) -> (usize, usize) {
+        let start = (mark.line, mark.column + usize::from(mark.quote.is_some()));
+        let mut cursor = Cursor { lines: &self.lines, line: start.0, column: start.1, quote: mark.quote };
+        match &mark.text {
+            None => {
+                let mut bytes = 0;
+                while bytes < offset
+                    && let Some(c) = cursor.current().filter(|c| *c != '\n')
+                {
+                    bytes += c.len_utf8();
+                    cursor.advance(1);
+                }
+                (cursor.line, cursor.column)
             }
-            _ => (mark.column, mark.length),
-        };
-        Some(self.at(Mark { column, length, ..mark }))
+            Some(text) => {
+                let mut end = start;
+                for (at, c) in text.char_indices() {
+                    let found = cursor.find(c);
+                    if at >= offset {
+                        return found;
+                    }
+                    end = (found.0, found.1 + 1);
+                }
+                end
+            }
+        }
     }
 
     /// The place of a field, or of the nearest one above it.
     pub fn place(&self, path: &FieldPath) -> Option<Place> {
         let path = self.inside.join(path);
-        self.places.values.get(&path).map(|mark| self.at(*mark)).or_else(|| self.nearest(&path))
+        self.places.values.get(&path).map(|mark| self.at(mark)).or_else(|| self.nearest(&path))
     }
 
     /// The key of the nearest field above, so that one word is underlined and not a block.
@@ -91,20 +121,71 @@ impl Origin {
         let mut path = path.clone();
         while !path.steps().is_empty() {
             if let Some(mark) = self.places.keys.get(&path).or_else(|| self.places.values.get(&path)) {
-                return Some(self.at(*mark));
+                return Some(self.at(mark));
             }
             path = path.parent();
         }
-        self.places.values.get(&path).map(|mark| self.at(*mark))
+        self.places.values.get(&path).map(|mark| self.at(mark))
     }
 
-    fn at(&self, mark: Mark) -> Place {
+    fn at(&self, mark: &Mark) -> Place {
         Place {
             file: self.file.to_string(),
             line: mark.line + self.lines_before + 1,
             column: mark.column + 1,
             length: mark.length.max(1),
             source: self.lines.get(mark.line).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// Goes through the document's text as a value is read from it.
+struct Cursor<'l> {
+    lines: &'l Lines,
+    line: usize,
+    column: usize,
+    quote: Option<char>,
+}
+
+impl Cursor<'_> {
+    fn current(&self) -> Option<char> {
+        let line = self.lines.get(self.line)?;
+        Some(line.chars().nth(self.column).unwrap_or('\n'))
+    }
+
+    fn advance(&mut self, characters: usize) {
+        if self.current() == Some('\n') {
+            self.line += 1;
+            self.column = 0;
+        } else {
+            self.column += characters;
+        }
+    }
+
+    /// The place of the value's next character, which is passed: indentation is skipped, a folded line break is a blank, and an
+    /// escape is one character.
+    fn find(&mut self, wanted: char) -> (usize, usize) {
+        loop {
+            let place = (self.line, self.column);
+            let Some(found) = self.current() else { return place };
+            let next = self.lines.get(self.line).and_then(|line| line.chars().nth(self.column + 1));
+            let passed = match (self.quote, found) {
+                (Some('"'), '\\') => match next {
+                    Some('x') => 4,
+                    Some('u') => 6,
+                    Some('U') => 10,
+                    _ => 2,
+                },
+                (Some('\''), '\'') if next == Some('\'') => 2,
+                _ if found == wanted || (found == '\n' && wanted == ' ') => 1,
+                _ if found.is_whitespace() => {
+                    self.advance(1);
+                    continue;
+                }
+                _ => 0,
+            };
+            self.advance(passed);
+            return place;
         }
     }
 }
@@ -116,14 +197,17 @@ pub(crate) fn places(text: &str) -> Places {
     let mut parser = Parser::new_from_str(text);
     while let Some(Ok((event, span))) = parser.next_event() {
         match event {
-            Event::Scalar(value, style, ..) => scalar(&value, mark(span, style), &mut open, &mut places),
+            Event::Scalar(value, style, ..) => {
+                let mark = mark(span, style, &value);
+                scalar(&value, mark, &mut open, &mut places);
+            }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 let path = next_path(&mut open);
-                places.values.insert(path, mark(span, ScalarStyle::Plain));
+                places.values.insert(path, mark(span, ScalarStyle::Plain, ""));
             }
             Event::MappingStart(..) | Event::SequenceStart(..) => {
                 let path = next_path(&mut open);
-                let start = Mark { length: 1, one_line: false, ..mark(span, ScalarStyle::Plain) };
+                let start = Mark { length: 1, ..mark(span, ScalarStyle::Plain, "") };
                 places.values.insert(path.clone(), start);
                 if open.len() >= MAX_DEPTH {
                     break;
@@ -173,14 +257,21 @@ fn scalar(value: &str, mark: Mark, open: &mut [Container], places: &mut Places) 
     places.values.insert(path, mark);
 }
 
-fn mark(span: Span, style: ScalarStyle) -> Mark {
-    let one_line = span.start.line() == span.end.line();
-    let length = if one_line { span.end.col().saturating_sub(span.start.col()) } else { 1 };
+fn mark(span: Span, style: ScalarStyle, value: &str) -> Mark {
+    let is_one_line = span.start.line() == span.end.line();
+    let length = if is_one_line { span.end.col().saturating_sub(span.start.col()) } else { 1 };
+    let quote = match style {
+        ScalarStyle::SingleQuoted => Some('\''),
+        ScalarStyle::DoubleQuoted => Some('"'),
+        _ => None,
+    };
+    let quotes = if quote.is_some() { 2 } else { 0 };
+    let is_as_written = is_one_line && length == value.chars().count() + quotes;
     Mark {
         line: span.start.line().saturating_sub(1),
         column: span.start.col(),
         length,
-        quoted: matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted),
-        one_line,
+        quote,
+        text: (!is_as_written && !value.is_empty()).then(|| value.into()),
     }
 }

@@ -91,9 +91,8 @@ impl Rules {
         let mut findings = Vec::new();
         let compat = compat_of(sensor);
         let conditions = conditions_of(sensor, template, &at, &mut findings);
-        let dependencies = conditions
-            .as_ref()
-            .map(|conditions| rules_of(sensor, template, conditions, compat, &mut findings));
+        // Where the conditions are wrong, what is wrong with the dependencies is told all the same.
+        let dependencies = rules_of(sensor, template, conditions.as_ref(), compat, &mut findings);
         let extension = trigger.zetes.clone().unwrap_or_default();
         let extended = conditions.as_ref().map(|conditions| {
             let at = at.key("zetes");
@@ -102,8 +101,8 @@ impl Rules {
         });
         let spacing = limits::spacing(trigger.rate_limit.as_ref(), &at, &mut findings);
         let resets = Resets::compile(&template.conditions_reset, &at, &mut findings);
-        match (conditions, dependencies, extended) {
-            (Some(conditions), Some(dependencies), Some((join, flow)))
+        match (conditions, extended) {
+            (Some(conditions), Some((join, flow)))
                 if !findings.iter().any(Finding::is_error) =>
             {
                 Ok(Self {
@@ -339,15 +338,19 @@ fn conditions_of(
 fn rules_of(
     sensor: &Sensor,
     template: &TriggerTemplate,
-    conditions: &Conditions,
+    conditions: Option<&Conditions>,
     compat: Compat,
     findings: &mut Vec<Finding>,
 ) -> Vec<Rule> {
     let all: Vec<_> = sensor.spec.dependencies.iter().enumerate().collect();
     let last = |name: &DependencyName| all.iter().rev().find(|(_, dependency)| dependency.name == *name);
-    let named = conditions.names().iter().filter_map(last);
+    let named: Vec<_> = match conditions {
+        Some(conditions) => conditions.names().iter().filter_map(last).collect(),
+        None => all.iter().collect(),
+    };
     let conditions = template.conditions.as_deref().unwrap_or_default();
     named
+        .into_iter()
         .filter_map(|(index, dependency)| rule_of(*index, dependency, conditions, compat, findings))
         .collect()
 }

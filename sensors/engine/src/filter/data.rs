@@ -269,7 +269,16 @@ fn in_words(entry: &DataFilter) -> String {
 pub(crate) fn lint(filters: &Filters) -> Vec<Finding> {
     let outer = FieldPath::from("filters").key("data");
     let entries = filters.data.iter().enumerate();
-    entries.flat_map(|(at, entry)| lint_entry(entry, &outer.index(at))).collect()
+    let mut findings: Vec<Finding> =
+        entries.flat_map(|(at, entry)| lint_entry(entry, &outer.index(at))).collect();
+    let outer = FieldPath::from("filters").key("exprs");
+    for (index, entry) in filters.exprs.iter().enumerate() {
+        let fields = outer.index(index).key("fields");
+        for (index, field) in entry.fields.iter().enumerate().filter(|(_, field)| field.json_path.is_none()) {
+            findings.extend(Selector::remarks(&field.path, &fields.index(index).key("path")));
+        }
+    }
+    findings
 }
 
 fn lint_entry(entry: &DataFilter, at: &FieldPath) -> Vec<Finding> {

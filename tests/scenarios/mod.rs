@@ -3,7 +3,7 @@ mod commands;
 mod crash;
 mod demo;
 mod engine_examples;
-mod mistakes;
 mod examples;
+mod mistakes;
 mod operation;
 mod slow_target;

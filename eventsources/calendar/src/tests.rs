@@ -1,43 +1,10 @@
 //! Ticks and their data, against the reference's answers.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::plan::Plan;
 use crate::{Config, Data, event_time};
-
-/// Rows of a vector file, or nothing (said loudly; a failure in CI) when the folder is not there.
-fn rows(kind: &str) -> Vec<Value> {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    let file = root.join("vectors").join(format!("{kind}.jsonl"));
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{} is missing: put the vectors beside the checkout",
-            file.display()
-        );
-        eprintln!("NOT RUN: {} is missing", file.display());
-        return Vec::new();
-    };
-    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn check(kind: &str, answer: impl Fn(&Value) -> Value) {
-    let rows = rows(kind);
-    let expected = |row: &Value| row.get("zetes").unwrap_or(&row["expect"]).clone();
-    let wrong: Vec<String> = rows
-        .iter()
-        .map(|row| (row, answer(row)))
-        .filter(|(row, got)| *got != expected(row))
-        .map(|(row, got)| {
-            format!("{}: {}\n  expected {}\n  got      {got}", row["id"], row["input"], expected(row))
-        })
-        .collect();
-    println!("{kind}: {} of {}", rows.len() - wrong.len(), rows.len());
-    assert!(wrong.is_empty(), "{} rows differ\n{}", wrong.len(), wrong.join("\n"));
-}
 
 fn config(input: &Value) -> Config {
     let mut config: Config = serde_json::from_value(input.clone()).unwrap();
@@ -54,13 +21,12 @@ fn time(value: &Value) -> Timestamp {
 }
 
 #[test]
-fn ticks_and_their_data_are_the_reference_s() {
-    check("calendar", |row| {
-        let input = &row["input"];
-        let config = config(input);
+fn vectors_of_ticks_and_their_data() {
+    let answer = |row: &zetes_vectors::Row| {
+        let config = config(&row.input);
         let Ok(plan) = Plan::new(&config) else { return json!({"error": true}) };
-        let count = row.get("zetes").unwrap_or(&row["expect"])["ticks"].as_array().map_or(0, Vec::len);
-        let mut at = time(&input["start"]);
+        let count = row.expect["ticks"].as_array().map_or(0, Vec::len);
+        let mut at = time(&row.input["start"]);
         let mut ticks = Vec::new();
         while let Some(next) = plan.next_after(at).filter(|_| ticks.len() < count) {
             let data = Data { event_time: event_time(next), metadata: config.metadata.as_ref() };
@@ -70,7 +36,8 @@ fn ticks_and_their_data_are_the_reference_s() {
             at = next;
         }
         json!({"ticks": ticks})
-    });
+    };
+    zetes_vectors::check_rows("calendar", answer, |expected, got| expected == got);
 }
 
 fn start(catch_up: &Value, last: Option<&str>) -> String {

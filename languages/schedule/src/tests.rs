@@ -1,52 +1,13 @@
 //! The reference's answers, and what must hold for any schedule.
 
-use std::path::PathBuf;
-
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use proptest::prelude::*;
 use serde_json::Value as Json;
-
 use zetes_gotime::duration;
+use zetes_vectors::check;
 
 use crate::{Descriptors, Exclusions, Schedule, go_time, zone};
-
-/// Rows of a vector file, or nothing (said loudly; a failure in CI) when the folder is not there.
-fn rows(kind: &str) -> Vec<Json> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    let root = std::env::var_os("ZETES_SHARED").map_or_else(beside, PathBuf::from);
-    let file = root.join("vectors").join(format!("{kind}.jsonl"));
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{} is missing: put the vectors beside the checkout",
-            file.display()
-        );
-        eprintln!("NOT RUN: {} is missing", file.display());
-        return Vec::new();
-    };
-    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Ours where it differs on purpose, else the reference's.
-fn expected(row: &Json) -> Json {
-    row.get("zetes").unwrap_or(&row["expect"]).clone()
-}
-
-/// Compares every row and reports all that differ.
-fn check(kind: &str, answer: impl Fn(&Json) -> Json) {
-    let rows = rows(kind);
-    let wrong: Vec<String> = rows
-        .iter()
-        .map(|row| (row, answer(row)))
-        .filter(|(row, got)| *got != expected(row))
-        .map(|(row, got)| {
-            format!("{}: {}\n  expected {}\n  got      {got}", row["id"], row["input"], expected(row))
-        })
-        .collect();
-    println!("{kind}: {} of {}", rows.len() - wrong.len(), rows.len());
-    assert!(wrong.is_empty(), "{} rows differ\n{}", wrong.len(), wrong.join("\n"));
-}
 
 fn text<'r>(value: &'r Json, key: &str) -> &'r str {
     value[key].as_str().unwrap_or_default()
@@ -62,9 +23,8 @@ fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 #[test]
-fn schedules_fire_when_the_reference_fires() {
-    check("cron", |row| {
-        let input = &row["input"];
+fn vectors_of_schedules() {
+    check("cron", |input| {
         let never = || serde_json::json!({"next": []});
         let schedule = match Schedule::parse(text(input, "schedule"), Descriptors::Accepted) {
             Ok(schedule) => schedule,
@@ -83,9 +43,8 @@ fn schedules_fire_when_the_reference_fires() {
 }
 
 #[test]
-fn the_last_firing_is_the_reference_s() {
-    check("cron-prev", |row| {
-        let input = &row["input"];
+fn vectors_of_last_firings() {
+    check("cron-prev", |input| {
         let Ok(schedule) = Schedule::parse(text(input, "cron"), Descriptors::Refused) else { return error() };
         let Ok(zone) = zone(text(input, "timezone")) else { return error() };
         let last = schedule.last_before(text(input, "now").parse().unwrap(), &zone);
@@ -137,14 +96,15 @@ fn tick(at: Timestamp, metadata: &Json) -> Json {
 }
 
 #[test]
-fn a_calendar_ticks_as_the_reference_does() {
-    check("calendar", |row| {
-        let input = &row["input"];
+fn vectors_of_calendars() {
+    let answer = |row: &zetes_vectors::Row| {
+        let input = &row.input;
         let Some(firings) = firings(input, &start(input)) else { return error() };
-        let most = expected(row)["ticks"].as_array().map_or(5, Vec::len);
+        let most = row.expect["ticks"].as_array().map_or(5, Vec::len);
         let ticks: Vec<Json> = firings.take(most).map(|at| tick(at, &input["metadata"])).collect();
         serde_json::json!({"ticks": ticks})
-    });
+    };
+    zetes_vectors::check_rows("calendar", answer, |expected, got| expected == got);
 }
 
 /// Where a catch-up begins: at the stored tick, or later where that is too long ago.
@@ -162,9 +122,8 @@ fn catch_up_from(input: &Json, start: Zoned) -> Option<Zoned> {
 }
 
 #[test]
-fn a_catch_up_misses_nothing() {
-    check("calendar-catchup", |row| {
-        let input = &row["input"];
+fn vectors_of_catch_ups() {
+    check("calendar-catchup", |input| {
         let start = start(input);
         let Some(from) = catch_up_from(input, start.clone()) else { return error() };
         let begin = from.timestamp().to_string();

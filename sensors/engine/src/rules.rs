@@ -102,33 +102,29 @@ impl Rules {
         let spacing = limits::spacing(trigger.rate_limit.as_ref(), &at, &mut findings);
         let resets = Resets::compile(&template.conditions_reset, &at, &mut findings);
         match (conditions, extended) {
-            (Some(conditions), Some((join, flow)))
-                if !findings.iter().any(Finding::is_error) =>
-            {
-                Ok(Self {
-                    namespace: namespace.clone(),
-                    sensor: sensor.object_ref().name,
-                    trigger: template.name.clone(),
-                    dependencies,
-                    conditions,
-                    guarantee: guarantee_of(trigger),
-                    version: version_of(sensor, trigger),
-                    retry: trigger.retry_strategy.clone(),
-                    dlq_trigger: trigger
-                        .dlq_trigger
-                        .as_ref()
-                        .map(|second| Second { retry: second.retry_strategy.clone() }),
-                    on_expire: extension
-                        .on_expire
-                        .and_then(|expiry| expiry.trigger)
-                        .map(|fired| Second { retry: fired.retry_strategy }),
-                    join,
-                    flow,
-                    spacing,
-                    resets,
-                    compat,
-                })
-            }
+            (Some(conditions), Some((join, flow))) if !findings.iter().any(Finding::is_error) => Ok(Self {
+                namespace: namespace.clone(),
+                sensor: sensor.object_ref().name,
+                trigger: template.name.clone(),
+                dependencies,
+                conditions,
+                guarantee: guarantee_of(trigger),
+                version: version_of(sensor, trigger),
+                retry: trigger.retry_strategy.clone(),
+                dlq_trigger: trigger
+                    .dlq_trigger
+                    .as_ref()
+                    .map(|second| Second { retry: second.retry_strategy.clone() }),
+                on_expire: extension
+                    .on_expire
+                    .and_then(|expiry| expiry.trigger)
+                    .map(|fired| Second { retry: fired.retry_strategy }),
+                join,
+                flow,
+                spacing,
+                resets,
+                compat,
+            }),
             _ => Err(findings),
         }
     }

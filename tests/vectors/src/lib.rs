@@ -97,13 +97,22 @@ pub fn check(kind: &str, answer: impl Fn(&Value) -> Value) {
 ///
 /// As [`check`].
 pub fn check_as(kind: &str, answer: impl Fn(&Value) -> Value, equal: impl Fn(&Value, &Value) -> bool) {
+    check_rows(kind, |row| answer(&row.input), equal);
+}
+
+/// [`check_as`], where an answer depends on what is expected: how many firings, for example.
+///
+/// # Panics
+///
+/// As [`check`].
+pub fn check_rows(kind: &str, answer: impl Fn(&Row) -> Value, equal: impl Fn(&Value, &Value) -> bool) {
     let rows = rows(kind);
     if rows.is_empty() {
         return;
     }
     let (mut wrong, mut left_out) = (Vec::new(), 0);
     for row in &rows {
-        let got = answer(&row.input);
+        let got = answer(row);
         if got.is_null() {
             left_out += 1;
         } else if !row.crashed && !equal(&row.expect, &got) {

@@ -68,14 +68,13 @@ fn one(reset: &ConditionsReset, at: &FieldPath, findings: &mut Vec<Finding>) -> 
         findings.push(Finding::error("missing-field", at, "expected a cron schedule under `byTime`"));
         return None;
     };
-    let schedule = Schedule::parse(&by_time.cron, Descriptors::Refused)
-        .map_err(|error| {
-            let finding = Finding::error("bad-value", at.key("cron"), error.to_string());
-            findings.push(match error.span() {
-                Some(span) => finding.span(span),
-                None => finding,
-            });
+    let schedule = Schedule::parse(&by_time.cron, Descriptors::Refused).map_err(|error| {
+        let finding = Finding::error("bad-value", at.key("cron"), error.to_string());
+        findings.push(match error.span() {
+            Some(span) => finding.span(span),
+            None => finding,
         });
+    });
     let name = by_time.timezone.as_deref().filter(|name| !name.is_empty()).unwrap_or("UTC");
     let zone = zetes_schedule::zone(name)
         .map_err(|error| findings.push(Finding::error("bad-value", at.key("timezone"), error.to_string())));

@@ -157,3 +157,40 @@ async fn a_target_that_is_not_there_is_transient_and_its_password_is_not_told() 
     assert!(error.is_transient());
     assert!(!error.to_string().contains("hunter2") && !error.to_string().contains("t0ken"), "{error}");
 }
+
+/// The reference's decoded template names what is empty; ours leaves it out.
+fn without_empty(value: &Value) -> Value {
+    let Value::Object(members) = value else { return value.clone() };
+    let members = members.iter().filter(|(_, value)| !value.is_null() && *value != "");
+    Value::Object(members.map(|(name, value)| (name.clone(), without_empty(value))).collect())
+}
+
+#[test]
+fn vectors_of_templates_with_parameters() {
+    let rows = zetes_vectors::rows("events");
+    let Some(push) = rows.first().map(|row| row.expect["push"].clone()) else { return };
+    let mut round = round();
+    let event = Event {
+        data: Some(push["raw"].as_str().unwrap().to_owned().into()),
+        document: zetes_api::Document::default(),
+        ..(*round.events.pop_first().unwrap().1).clone()
+    };
+    round.events.insert("push".into(), Arc::new(event));
+    let answer = |input: &Value| {
+        let parameters = serde_json::from_value::<Vec<_>>(input["parameters"].clone()).ok();
+        let parameters = parameters.and_then(|list| Parameters::compile(&list).ok());
+        let template = input["template"].to_string();
+        let applied =
+            parameters.and_then(|parameters| parameters.apply(&template, &Planning::of(&round)).ok());
+        let template = applied.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        let decodes = |template: &Value| {
+            template.get("http").is_none_or(|http| serde_json::from_value::<Config>(http.clone()).is_ok())
+        };
+        match template.filter(decodes) {
+            Some(template) => json!({"template": template}),
+            None => json!({"error": true}),
+        }
+    };
+    let equal = |expected: &Value, got: &Value| without_empty(expected) == without_empty(got);
+    zetes_vectors::check_as("params-template", answer, equal);
+}

@@ -1,12 +1,13 @@
 //! `k8s` and `argoWorkflow`: Kubernetes objects made from events (spec/sensors.md 11.1, 11.2).
 //!
 //! No cluster is ever touched by accident: the object that would be created is written, in full, to
-//! `<data dir>/objects/<namespace>/<kind>/<name>.yaml`, and every message says so. A generated name ends in digits of the
+//! `<data dir>/objects/<namespace>/<resource>/<name>.yaml`, and every message says so. A generated name ends in digits of the
 //! round's key, so that a redelivery finds the object instead of making a second.
 
 mod config;
 mod flags;
 mod object;
+mod resource;
 mod store;
 
 use std::path::PathBuf;

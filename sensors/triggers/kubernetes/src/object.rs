@@ -6,6 +6,7 @@ use sensor_core::{Error, Round};
 use serde_json::{Value, json};
 
 use crate::flags::member;
+use crate::resource::Resource;
 
 /// Annotation that holds the round's key: how a redelivery finds the object.
 pub(crate) const ROUND: &str = "zetes.dev/round";
@@ -25,7 +26,8 @@ pub(crate) struct Stamp<'s> {
 impl Stamp<'_> {
     /// Sets name, namespace, labels and annotations; returns the file under the folder of objects.
     pub(crate) fn put_on(&self, object: &mut Value) -> Result<PathBuf, Error> {
-        let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        let named = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+        let resource = Resource::guess(named("apiVersion"), named("kind")).qualified();
         let metadata = member(object, "metadata");
         let text = |key: &str, metadata: &serde_json::Map<String, Value>| {
             metadata.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
@@ -56,14 +58,14 @@ impl Stamp<'_> {
         if let Value::Object(labelled) = labelled {
             *member(object, "metadata") = labelled;
         }
-        for part in [&namespace, &kind, &name] {
+        for part in [&namespace, &resource, &name] {
             if !is_plain(part) {
                 return Err(Error::Permanent(format!(
                     "`{part}` can't be a part of a file's name: expected letters, digits, `-`, `_` and `.`"
                 )));
             }
         }
-        Ok(PathBuf::from(namespace).join(kind).join(format!("{name}.yaml")))
+        Ok(PathBuf::from(namespace).join(resource).join(format!("{name}.yaml")))
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::harness::{Zetes, command};
 
-const MANIFEST: &str = r##"apiVersion: argoproj.io/v1alpha1
+const MANIFEST: &str = r#"apiVersion: argoproj.io/v1alpha1
 kind: EventSource
 metadata: {name: forge}
 spec:
@@ -69,7 +69,7 @@ spec:
           payload:
             - src: {dependencyName: push, dataTemplate: "{{ if .Input.a }}x"}
               dest: commit
-"##;
+"#;
 
 /// What stands under the line of `^`.
 fn underlined(place: &Value) -> String {

@@ -28,7 +28,7 @@ impl Room {
             ["runtime"] | ["bus", "core"] | ["sensors", "engine"] | ["connections", _] => Some(1),
             ["eventsources" | "sensors", "core"] => Some(2),
             ["bus" | "eventsources", _] | ["sensors", "triggers", _] | ["controller" | "console"] => Some(3),
-            ["" | "xtask"] => Some(4),
+            ["" | "xtask"] | ["tests", "fuzz"] => Some(4),
             _ => None,
         }
     }

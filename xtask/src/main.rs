@@ -1,6 +1,7 @@
 //! What cargo can't do. Depends on no crate of ours.
 
 mod bench;
+mod fuzz;
 mod house;
 mod test;
 mod tidy;
@@ -33,6 +34,8 @@ enum Command {
     /// Measure the release executable end to end, beside the bare disk.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Look for inputs that make a language panic or hang.
+    Fuzz(fuzz::Fuzz),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(&root()),
         Command::Tidy { root: other } => tidy::run(&other.unwrap_or_else(root)),
         Command::Bench(bench) => bench.run(),
+        Command::Fuzz(fuzz) => fuzz.run(&root()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

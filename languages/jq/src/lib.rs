@@ -13,6 +13,7 @@
 //! memory: a program such as `[repeat(1)]` never ends, and nothing can stop it from outside. [`may_not_end`] points at
 //! what looks like it; callers run programs where a stuck one holds up nobody.
 
+mod depth;
 mod value;
 
 use std::fmt;
@@ -124,6 +125,9 @@ impl Program {
     /// # Errors
     /// A syntax error, a name that is not known, or an import: nothing is read from files.
     pub fn compile(text: &str) -> Result<Self, Error> {
+        if let Some(span) = depth::too_deep(text) {
+            return Err(Error { message: "the program is nested too deep, or too long".to_owned(), span });
+        }
         let prelude = jaq_core::load::parse(PRELUDE, |parser| parser.defs()).unwrap_or_default();
         let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(prelude);
         let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());

@@ -69,6 +69,19 @@ fn nothing_outside_is_seen() {
 }
 
 #[test]
+fn what_is_nested_too_deep_is_refused_where_it_is() {
+    for text in
+        ["(".repeat(5_000), "[".repeat(5_000), "-".repeat(5_000), "if ".repeat(5_000), "\"\\(".repeat(5_000)]
+    {
+        let error = Program::compile(&text).unwrap_err();
+        assert!(error.message().contains("nested too deep"), "{error}");
+        assert!(error.span().start < 2_000);
+    }
+    let flat = format!("{{{}}}", vec!["a: 1"; 400].join(", "));
+    assert!(Program::compile(&flat).is_ok());
+}
+
+#[test]
 fn what_may_not_end_is_pointed_at() {
     assert_eq!(may_not_end("[repeat(.)]"), Some(1..7));
     assert_eq!(may_not_end("[range(infinite)]"), Some(7..15));

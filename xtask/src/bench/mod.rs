@@ -3,6 +3,7 @@
 mod disk;
 mod first_light;
 mod http;
+mod languages;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,11 +22,14 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
     },
+    /// What languages and engine cost per event, beside the times they have; fails where one takes longer.
+    Languages,
 }
 
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Languages => languages::run(),
             Self::FirstLight { binary, seconds } => first_light::run(binary, Duration::from_secs(seconds)),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::manifest::{self, Manifests, Options, Source};
-use crate::{Event, FieldPath, Finding, Severity};
+use crate::{Event, FieldPath, Severity};
 
 fn shared() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"))

@@ -291,7 +291,7 @@ async fn record(
 
 /// The file of the Workflow whose arguments hold the commit.
 fn workflow_with(objects: &Path, commit: &str) -> anyhow::Result<PathBuf> {
-    let folder = objects.join("default/workflow");
+    let folder = objects.join("default/workflows.argoproj.io");
     for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
         if std::fs::read_to_string(&path)?.contains(commit) {

@@ -37,30 +37,57 @@ fn begins_value(byte: u8) -> bool {
         || matches!(byte, b'"' | b'{' | b'[' | b'-' | b'+' | b't' | b'f' | b'n' | b'N' | b'i' | b'I')
 }
 
+/// Bytes of a string that are looked at one by one.
+const SHORT: usize = 16;
+
+/// Bytes that a container's end depends on.
+const MARKS: [bool; 256] = {
+    let mut marks = [false; 256];
+    let mut rest: &[u8] = b"\"{}[]";
+    while let [mark, after @ ..] = rest {
+        marks[*mark as usize] = true;
+        rest = after;
+    }
+    marks
+};
+
 /// One behind the closing quote of the string that begins at `at`; the end of the text when it is not closed.
 pub(crate) fn string_end(json: &str, at: usize) -> usize {
     let bytes = json.as_bytes();
     let mut at = at + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
+    // Most strings are short: for those a call costs more than it saves.
+    for _ in 0..SHORT {
+        match bytes.get(at) {
+            Some(b'"') => return at + 1,
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => return bytes.len(),
         }
+    }
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if bytes.get(at) == Some(&b'"') {
+            return at + 1;
+        }
+        at += 2;
     }
     bytes.len()
 }
 
 fn is_closed(json: &str, at: usize) -> bool {
-    let end = string_end(json, at);
-    end > at + 1 && end <= json.len() && byte(json, end - 1) == Some(b'"')
+    closes_at(json, at, string_end(json, at))
+}
+
+fn closes_at(json: &str, start: usize, end: usize) -> bool {
+    end > start + 1 && end <= json.len() && byte(json, end - 1) == Some(b'"')
 }
 
 /// One behind the bracket that closes the one at `at`; the end of the text when none does.
 fn container_end(json: &str, mut at: usize) -> usize {
     let mut depth = 0_usize;
-    while let Some(found) = byte(json, at) {
-        match found {
+    while let Some(mark) = seek(json, at, |byte| MARKS[usize::from(byte)]) {
+        at = mark;
+        match json.as_bytes().get(at).copied().unwrap_or_default() {
             b'"' => {
                 at = string_end(json, at);
                 continue;
@@ -96,8 +123,7 @@ pub(crate) fn value_at(json: &str, at: usize) -> Option<Span> {
         start += 1;
     }
     let end = match byte(json, start).filter(|byte| begins_value(*byte))? {
-        b'"' if !is_closed(json, start) => return None,
-        b'"' => string_end(json, start),
+        b'"' => Some(string_end(json, start)).filter(|end| closes_at(json, start, *end))?,
         b'{' | b'[' => container_end(json, start),
         _ => word_end(json, start),
     };
@@ -126,18 +152,31 @@ pub(crate) fn members(json: &str) -> Option<Members<'_>> {
     (byte(json, start)? == b'{').then_some(Members { json, at: start + 1 })
 }
 
-impl Iterator for Members<'_> {
-    type Item = (Span, Span);
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Members<'_> {
+    /// The next key with its quotes, and where its value begins. Call [`Members::pass`] before the one after it.
+    pub(crate) fn next_key(&mut self) -> Option<(Span, usize)> {
         let at = seek(self.json, self.at, |byte| matches!(byte, b'"' | b'}'))?;
         if byte(self.json, at)? == b'}' {
             return None;
         }
         let key = Span { start: at, end: string_end(self.json, at).min(self.json.len()) };
-        let value = value_at(self.json, seek(self.json, key.end, begins_value)?)?;
+        Some((key, seek(self.json, key.end, begins_value)?))
+    }
+
+    /// The value that begins there; the next key is looked for behind it.
+    pub(crate) fn pass(&mut self, start: usize) -> Option<Span> {
+        let value = value_at(self.json, start)?;
         self.at = value.end;
-        Some((key, value))
+        Some(value)
+    }
+}
+
+impl Iterator for Members<'_> {
+    type Item = (Span, Span);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, start) = self.next_key()?;
+        Some((key, self.pass(start)?))
     }
 }
 

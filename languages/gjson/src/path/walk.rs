@@ -23,6 +23,14 @@ impl Path {
             if !lines && !step.builds() {
                 current = from_bracket(current)?;
             }
+            // A member that another key leads into is not measured first: the key stops at its end by itself.
+            if let (Step::Key(key), Some(Step::Key(_)), Cow::Borrowed(text), false) =
+                (step, steps.get(at + 1), &current, lines)
+                && scan::members(text).is_some()
+            {
+                current = Cow::Borrowed(key.enter(text)?);
+                continue;
+            }
             current = match step.apply(&current, lines) {
                 Some(found) if found.raw() == "[]" && step.ends_at(&current, lines) => return Some(found),
                 Some(found) => found.into_raw(),
@@ -160,6 +168,19 @@ impl Key {
         }
         let span = elements(json, lines)?.nth(self.index?)?;
         self.fits(span.of(json)).then(|| part(json, span))
+    }
+
+    /// The document from the member's value on.
+    fn enter<'j>(&self, json: &'j str) -> Option<&'j str> {
+        let mut members = scan::members(json)?;
+        loop {
+            let (key, start) = members.next_key()?;
+            let value = json.get(start..)?;
+            if self.fits(value) && self.names(key.of(json)) {
+                return Some(value);
+            }
+            members.pass(start)?;
+        }
     }
 
     pub(super) fn takes(&self, quoted: &str, value: &str) -> bool {

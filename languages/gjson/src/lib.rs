@@ -26,5 +26,23 @@ pub use path::Path;
 pub use set::{SetError, delete, set_raw, set_string};
 pub use value::{Kind, Value, quote};
 
+/// The members of the object that is the whole text, in its order: name, with its quotes, and value, as written. `None` when
+/// the text is no object; text that is not JSON ends the members where it stops being it.
+///
+/// ```
+/// let members = zetes_gjson::members(r#"{"a": 1, "b": [2]}"#).unwrap();
+/// assert_eq!(members.map(|(name, value)| (name.string().into_owned(), value)).last(), Some(("b".to_owned(), "[2]")));
+/// ```
+pub fn members(json: &str) -> Option<impl Iterator<Item = (Value<'_>, &str)>> {
+    let members = scan::members(json)?;
+    Some(members.map(move |(name, value)| (Value::new(name.of(json)), value.of(json))))
+}
+
+/// The elements of the array that is the whole text, as written. `None` when the text is no array.
+pub fn elements(json: &str) -> Option<impl Iterator<Item = &str>> {
+    let elements = scan::elements(json)?;
+    Some(elements.map(move |element| element.of(json)))
+}
+
 #[cfg(test)]
 mod tests;

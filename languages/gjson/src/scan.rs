@@ -37,8 +37,8 @@ fn begins_value(byte: u8) -> bool {
         || matches!(byte, b'"' | b'{' | b'[' | b'-' | b'+' | b't' | b'f' | b'n' | b'N' | b'i' | b'I')
 }
 
-/// Bytes of a string that are looked at one by one.
-const SHORT: usize = 16;
+/// Bytes of a string that are looked at before memchr is called.
+const SHORT: usize = 32;
 
 /// Bytes that a container's end depends on.
 const MARKS: [bool; 256] = {
@@ -55,23 +55,37 @@ const MARKS: [bool; 256] = {
 pub(crate) fn string_end(json: &str, at: usize) -> usize {
     let bytes = json.as_bytes();
     let mut at = at + 1;
-    // Most strings are short: for those a call costs more than it saves.
-    for _ in 0..SHORT {
-        match bytes.get(at) {
-            Some(b'"') => return at + 1,
-            Some(b'\\') => at += 2,
-            Some(_) => at += 1,
-            None => return bytes.len(),
+    while let Some(found) = quote_or_escape(bytes, at) {
+        if bytes.get(found) == Some(&b'"') {
+            return found + 1;
         }
-    }
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if bytes.get(at) == Some(&b'"') {
-            return at + 1;
-        }
-        at += 2;
+        at = found + 2;
     }
     bytes.len()
+}
+
+/// Where the next quote or backslash is. Most strings are short: those are looked at eight bytes at a time, for which a call of
+/// memchr costs more than it saves.
+fn quote_or_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let far = at + SHORT;
+    while at < far
+        && let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>())
+    {
+        let word = u64::from_le_bytes(*word);
+        let marks = equal_bytes(word, b'"') | equal_bytes(word, b'\\');
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr::memchr2(b'"', b'\\', bytes.get(at..)?).map(|found| at + found)
+}
+
+/// The top bit of each byte of the word that is `byte`; the lowest one set is right, those above it may be borrowed.
+fn equal_bytes(word: u64, byte: u8) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    let differs = word ^ (ONES * u64::from(byte));
+    differs.wrapping_sub(ONES) & !differs & (ONES << 7)
 }
 
 fn is_closed(json: &str, at: usize) -> bool {

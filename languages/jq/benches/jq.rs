@@ -3,14 +3,14 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use serde_json::Value;
-use zetes_jq::Program;
+use zetes_jq::{Program, Run};
 
 fn measure(criterion: &mut Criterion) {
-    let data: Value = serde_json::from_str(zetes_vectors::PUSH).expect("a document");
     let program = "{branch: (.body.ref | ltrimstr(\"refs/heads/\")), author: .body.pusher.name, ids: [.body.commits[].id]}";
     let program = Program::compile(program).expect("a program");
-    criterion.bench_function("jq/transform", |b| b.iter(|| program.transform(black_box(&data), 0.0)));
+    let run = Run::default();
+    let transform = || program.transform(black_box(zetes_vectors::PUSH), &run);
+    criterion.bench_function("jq/transform", |b| b.iter(transform));
 }
 
 criterion_group!(benches, measure);

@@ -1,30 +1,49 @@
 //! jq programs on the jaq interpreter, meaning what gojq 0.12 means where the two differ.
 //!
 //! ```
-//! use serde_json::json;
-//! let program = zetes_jq::Program::compile("{id: .commits[0].id, n: (.commits | length)}")?;
-//! assert_eq!(program.transform(&json!({"commits": [{"id": "c1"}]}), 0.0)?, r#"{"id":"c1","n":1}"#);
-//! let error = zetes_jq::Program::compile("{id: nope}").unwrap_err();
+//! use zetes_jq::{Program, Run};
+//! let program = Program::compile("{id: .commits[0].id, n: (.commits | length)}")?;
+//! assert_eq!(program.transform(r#"{"commits": [{"id": "c1"}]}"#, &Run::default())?, r#"{"id":"c1","n":1}"#);
+//! let error = Program::compile("{id: nope}").unwrap_err();
 //! assert_eq!(error.span(), 5..9);
 //! # Ok::<(), zetes_jq::Error>(())
 //! ```
 //!
-//! A program sees its input and nothing else: no environment, no further inputs, no modules. What can't be bounded is time and
-//! memory: a program such as `[repeat(1)]` never ends, and nothing can stop it from outside. [`may_not_end`] points at
-//! what looks like it; callers run programs where a stuck one holds up nobody.
+//! A program sees its input and nothing else: no environment, no further inputs, no modules. It is bounded in steps, memory
+//! and depth ([`Run`]), and reads of a document what it looks at.
 
+mod budget;
+mod calls;
 mod depth;
+mod functions;
+mod ops;
+mod path;
+mod regex;
 mod value;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use jaq_core::load::parse::Def;
 use jaq_core::load::{Arena, File, Loader, span};
 use jaq_core::{Compiler, Ctx, Vars, data, unwrap_valr};
-use jaq_json::Val;
+
+use crate::budget::{Spent, Stack, Stopped};
+use crate::calls::Counter;
+use crate::value::Val;
 
 /// Replaces what would look outside, and adds what gojq has and jaq has not.
 const PRELUDE: &str = r#"
+def tonumber: if type == "number" then . else fromjson | if type == "number" then . else error("not a number") end end;
+def toboolean: if type == "boolean" then . else fromjson | if type == "boolean" then . else error("not a boolean") end end;
+def transpose: [range([.[] | length] | max) as $i | [.[][$i]]];
+def in(values): . as $one | values | has($one);
+def inside(values): . as $one | values | contains($one);
+def index($part): indices($part)[0];
+def rindex($part): indices($part)[-1];
+def @json: tojson;
+def null: [][0];
 def env: {};
 def now: $__now__;
 def input: error(null);
@@ -38,6 +57,8 @@ def halt_error: error;
 def halt_error(f): error;
 def input_line_number: 0;
 def input_filename: null;
+def del(places): delpaths([path(places)]);
+def delpaths($paths): reduce ($paths | sort | reverse[]) as $path (.; getpath($path) |= empty);
 def ascii: [.] | implode;
 def date: todate;
 def dateadd(unit; number): . + number;
@@ -73,15 +94,35 @@ def format($name):
 def tostream: path(def r: (.[]?|r), .; r) as $p | getpath($p) | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);
 "#;
 
+/// The program itself, as a definition.
+const MAIN: &str = "__main";
 /// What every program can name.
 const GLOBALS: [&str; 2] = ["$ENV", "$__now__"];
 
-type Filter = jaq_core::Filter<data::JustLut<Val>>;
+type Data = data::JustLut<Val>;
+type Filter = jaq_core::Filter<Data>;
+
+/// What a run is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    /// What the program's `now` gives, in seconds since 1970.
+    pub now: f64,
+    /// Values that a program may touch; 16 bytes built count as one, too. A million takes some tens of milliseconds, and
+    /// holds at most some tens of megabytes.
+    pub steps: u64,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { now: 0.0, steps: 2_000_000 }
+    }
+}
 
 /// A compiled program.
 pub struct Program {
     text: String,
     filter: Filter,
+    stack: Stack,
 }
 
 /// Why a text is no program, or what stopped one.
@@ -129,12 +170,28 @@ impl Program {
             return Err(Error { message: "the program is nested too deep, or too long".to_owned(), span });
         }
         let prelude = jaq_core::load::parse(PRELUDE, |parser| parser.defs()).unwrap_or_default();
-        let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(prelude);
-        let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+        let standard = jaq_std::defs().filter(|def| !["type", "keys", "nan", "infinite"].contains(&def.name));
         let arena = Arena::default();
+        let syntax = Loader::new([]).load(&arena, File { code: text, path: () });
+        syntax.map_err(|errors| load_error(text, errors.into_iter().map(|(_, error)| error).next()))?;
+        let mut body = jaq_core::load::parse(text, |parser| parser.term())
+            .ok_or_else(|| whole(text, "not a jq program, or one that is a module"))?;
+        let mut counter = Counter::default();
+        counter.count(&mut body);
+        let stack = if counter.is_chained { Stack::Chained } else { Stack::Usual };
+        let main = Def { name: MAIN, args: Vec::new(), body };
+        let mut defs: Vec<Def<&str>> = Vec::new();
+        for def in jaq_core::defs().chain(standard).chain(prelude) {
+            defs.push(def);
+        }
+        defs.push(main);
+        let own: Vec<_> = functions::functions().collect();
+        let is_own = |name: &str| own.iter().any(|(known, ..)| *known == name);
+        let standard = jaq_std::funs().filter(|(name, ..)| !is_own(name)).collect::<Vec<_>>();
+        let funs = jaq_core::funs().chain(standard).chain(own);
         let modules = Loader::new(defs)
-            .load(&arena, File { code: text, path: () })
-            .map_err(|errors| load_error(text, errors.into_iter().map(|(_, error)| error).next()))?;
+            .load(&arena, File { code: MAIN, path: () })
+            .map_err(|_| whole(text, "not a jq program"))?;
         let filter = Compiler::default().with_funs(funs).with_global_vars(GLOBALS).compile(modules).map_err(
             |errors| {
                 let first = errors.into_iter().flat_map(|(_, errors)| errors).next();
@@ -144,40 +201,42 @@ impl Program {
                 )
             },
         )?;
-        Ok(Self { text: text.to_owned(), filter })
+        Ok(Self { text: text.to_owned(), filter, stack })
     }
 
-    /// The first output as Go writes JSON: compact, members sorted, `<>&` escaped. `now` is what the program's `now` gives, in
-    /// seconds since 1970.
+    /// The first output as Go writes JSON: compact, members sorted, `<>&` escaped. The document must be JSON: a caller who is not
+    /// sure checks it before.
     ///
     /// # Errors
-    /// The program failed, gave nothing, or gave something else than an object.
-    pub fn transform(&self, data: &serde_json::Value, now: f64) -> Result<String, Error> {
-        let globals = Vars::new([Val::obj(jaq_json::Map::default()), Val::from(now)]);
-        let cx = Ctx::<data::JustLut<Val>>::new(&self.filter.lut, globals);
-        let first = self.filter.id.run((cx, value::to_jaq(data))).map(unwrap_valr).next();
-        let output = match first {
-            None => return Err(whole(&self.text, "the program gave nothing, expected an object")),
-            Some(Err(error)) => return Err(whole(&self.text, error.to_string())),
-            Some(Ok(output)) => output,
-        };
-        if !matches!(output, Val::Obj(_)) {
-            return Err(whole(&self.text, "the program gave something else than an object"));
-        }
-        let output = value::from_jaq(&output, 0);
-        let output = output.ok_or_else(|| whole(&self.text, "the program gave what JSON has no form for"))?;
-        Ok(zetes_gojson::to_string(&output))
+    /// The program failed, took too much, gave nothing, or gave something else than an object.
+    pub fn transform(&self, json: &str, run: &Run) -> Result<String, Error> {
+        let ended = budget::within(run.steps, self.stack, || {
+            let globals = Vars::new([Val::object(BTreeMap::new()), Val::from(run.now)]);
+            let cx = Ctx::<Data>::new(&self.filter.lut, globals);
+            match self.filter.id.run((cx, Val::document(json))).map(unwrap_valr).next() {
+                None => Err("the program gave nothing, expected an object".to_owned()),
+                Some(Err(error)) => Err(error.to_string()),
+                Some(Ok(output)) => match output.to_tree() {
+                    output if output.is_object() => Ok(zetes_gojson::to_string(&output)),
+                    _ => Err("the program gave something else than an object".to_owned()),
+                },
+            }
+        });
+        let ended = ended.unwrap_or_else(|stopped| Err(stopped.to_string()));
+        ended.map_err(|message| whole(&self.text, message))
     }
 }
 
-/// What in a program may never end, or build without bound: `repeat`, `until`, `while`, `recurse(f)`, `range` without an end.
-/// Most uses are harmless; it is worth a look.
-pub fn may_not_end(text: &str) -> Option<Range<usize>> {
-    ["repeat(", "until(", "while(", "infinite"].iter().find_map(|word| {
-        let start = text.find(word)?;
-        let is_word = !text.get(..start)?.ends_with(|before: char| before.is_alphanumeric() || before == '_');
-        is_word.then(|| start..start + word.trim_end_matches('(').len())
-    })
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spent(Spent::Steps) => f.write_str("the program takes too many steps, or builds too much"),
+            Self::Spent(Spent::Stack) => f.write_str("the program calls itself too deep"),
+            Self::Spent(Spent::Depth) => f.write_str("the program nests a value too deep"),
+            Self::Broken(Some(message)) => write!(f, "the interpreter gave up: {message}"),
+            Self::Broken(None) => f.write_str("the interpreter gave up"),
+        }
+    }
 }
 
 fn load_error(text: &str, error: Option<jaq_core::load::Error<&str>>) -> Error {

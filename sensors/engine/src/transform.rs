@@ -49,17 +49,19 @@ impl Transform {
             wanted: wanted.to_owned(),
             reason,
         };
-        // To Lua, null is an object without members.
-        let fits =
-            |data: &serde_json::Value| data.is_object() || (data.is_null() && matches!(self, Self::Lua(_)));
-        let data = event.json().filter(|data| fits(data));
-        let data = data.ok_or_else(|| {
-            refuse(event.json_text().unwrap_or_default(), "data that is a JSON object", "not-an-object")
-        })?;
+        let no_object =
+            || refuse(event.json_text().unwrap_or_default(), "data that is a JSON object", "not-an-object");
         let made = match self {
-            Self::Jq(program) => program.transform(data, seconds(event)).map_err(|error| error.to_string()),
+            Self::Jq(program) => {
+                let run = zetes_jq::Run { now: seconds(event), ..zetes_jq::Run::default() };
+                let text = event.json_text().filter(|text| text.trim_start().starts_with('{'));
+                program.transform(text.ok_or_else(no_object)?, &run).map_err(|error| error.to_string())
+            }
             Self::Lua(script) => {
-                script.transform(data, &zetes_lua::Limits::default()).map_err(|error| error.to_string())
+                // To Lua, null is an object without members.
+                let data = event.json().filter(|data| data.is_object() || data.is_null());
+                let limits = zetes_lua::Limits::default();
+                script.transform(data.ok_or_else(no_object)?, &limits).map_err(|error| error.to_string())
             }
         };
         let made =

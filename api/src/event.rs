@@ -26,7 +26,7 @@ pub struct Event {
     pub event_type: String,
     pub time: Option<Timestamp>,
     pub datacontenttype: Option<String>,
-    /// Extension attributes, kept and passed on.
+    /// Extension attributes, kept and passed on; `specversion` is among them where it is not 1.0.
     pub extensions: BTreeMap<String, Value>,
     /// The data's bytes; `None` is no data at all.
     pub data: Option<Bytes>,
@@ -71,9 +71,14 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+const SPECVERSION: &str = "specversion";
+const V1: &str = "1.0";
+/// The version before, which some still write. What this reads of it is named alike in both.
+const V0_3: &str = "0.3";
+
 /// Attributes that are no extensions.
 const ATTRIBUTES: [&str; 9] =
-    ["specversion", "id", "source", "type", "subject", "datacontenttype", "time", "data", "data_base64"];
+    [SPECVERSION, "id", "source", "type", "subject", "datacontenttype", "time", "data", "data_base64"];
 
 impl Event {
     /// Which event this is, without its data.
@@ -109,7 +114,7 @@ impl Event {
 
     fn envelope(&self, data: Option<&RawValue>, base64: bool) -> Vec<u8> {
         let envelope = Envelope {
-            specversion: Some("1.0".into()),
+            specversion: Some(self.specversion().into()),
             id: self.id.to_string(),
             source: self.source.to_string(),
             event_type: self.event_type.clone(),
@@ -120,12 +125,18 @@ impl Event {
             data_base64: self.data.as_ref().filter(|_| base64).map(|data| STANDARD.encode(data)),
         };
         let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
-        if !self.extensions.is_empty() && bytes.pop() == Some(b'}') {
-            let extensions = serde_json::to_vec(&self.extensions).unwrap_or_default();
+        let extensions = self.extensions.iter().filter(|(name, _)| *name != SPECVERSION);
+        let extensions: BTreeMap<_, _> = extensions.collect();
+        if !extensions.is_empty() && bytes.pop() == Some(b'}') {
+            let extensions = serde_json::to_vec(&extensions).unwrap_or_default();
             bytes.push(b',');
             bytes.extend(extensions.into_iter().skip(1));
         }
         bytes
+    }
+
+    fn specversion(&self) -> &str {
+        self.extensions.get(SPECVERSION).and_then(Value::as_str).unwrap_or(V1)
     }
 
     fn json_data(&self) -> Option<&RawValue> {
@@ -139,8 +150,11 @@ impl Event {
     /// Not JSON, no `specversion`, or a time or base64 text that can't be read.
     pub fn from_json(bytes: &[u8]) -> Result<Self, EventError> {
         let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
-        if envelope.specversion.as_deref() != Some("1.0") {
-            return Err(EventError::Attribute { attribute: "specversion", expected: "`1.0`" });
+        let mut extensions = extensions(bytes)?;
+        match envelope.specversion.as_deref() {
+            Some(V1) => {}
+            Some(V0_3) => drop(extensions.insert(SPECVERSION.to_owned(), Value::from(V0_3))),
+            _ => return Err(EventError::Attribute { attribute: SPECVERSION, expected: "`1.0` or `0.3`" }),
         }
         for (attribute, text) in
             [("id", &envelope.id), ("source", &envelope.source), ("type", &envelope.event_type)]
@@ -164,7 +178,7 @@ impl Event {
             event_type: envelope.event_type,
             time,
             datacontenttype: envelope.datacontenttype,
-            extensions: extensions(bytes)?,
+            extensions,
             data: decoded.map(Bytes::from).or(data),
             document: Document::default(),
         })
@@ -176,7 +190,7 @@ impl Event {
         let fields = [
             ("id", Value::from(self.id.as_str())),
             ("source", Value::from(self.source.as_str())),
-            ("specversion", Value::from("1.0")),
+            (SPECVERSION, Value::from(self.specversion())),
             ("type", Value::from(self.event_type.as_str())),
             ("datacontenttype", Value::from(self.datacontenttype.as_deref().unwrap_or_default())),
             ("subject", Value::from(self.subject.as_str())),

@@ -12,11 +12,53 @@ pub(crate) const CHAINED_STEP: &str = "__chained_step";
 /// What a chained step counts.
 pub(crate) const CHAINED_STEPS: usize = 20;
 
+/// What jaq has, or needs for itself, and gojq has not: unknown, unless the program defines it.
+const FOREIGN: [&str; 34] = [
+    "ascii",
+    "capture_of_match",
+    "date",
+    "debug",
+    "debug_empty",
+    "decode_base64",
+    "decode_uri",
+    "encode_base64",
+    "encode_uri",
+    "error_empty",
+    "escape_html",
+    "escape_sh",
+    "ilogb",
+    "isarray",
+    "isboolean",
+    "isnumber",
+    "isobject",
+    "isstring",
+    "key_values",
+    "keys_unsorted",
+    "leaf_paths",
+    "matches",
+    "max_by_or_empty",
+    "min_by_or_empty",
+    "path_value",
+    "pow10",
+    "scan_",
+    "split_",
+    "split_matches",
+    "stderr",
+    "stderr_empty",
+    "toarray",
+    "unescape_html",
+    "@htmld",
+];
+
 /// Goes through a program and makes every function that it defines, and every argument that it gives, begin with a step.
 #[derive(Default)]
 pub(crate) struct Counter<'s> {
     /// The functions around: name, number of arguments, and whether it calls itself.
     open: Vec<(&'s str, usize, bool)>,
+    /// Functions and arguments that the program gives names to.
+    defined: Vec<&'s str>,
+    /// A name of jaq that gojq does not know.
+    pub(crate) foreign: Option<&'s str>,
     /// Whether there is a function that hands arguments on to itself.
     pub(crate) is_chained: bool,
 }
@@ -69,6 +111,9 @@ impl<'s> Counter<'s> {
                 self.count(rest);
             }
             Term::Call(name, arguments) => {
+                if FOREIGN.contains(name) && !self.defined.contains(name) {
+                    self.foreign = self.foreign.or(Some(*name));
+                }
                 let called =
                     self.open.iter_mut().filter(|(open, arity, _)| open == name && *arity == arguments.len());
                 called.for_each(|(.., calls_itself)| *calls_itself = true);
@@ -98,6 +143,8 @@ impl<'s> Counter<'s> {
 
     fn count_definition(&mut self, definition: &mut Def<&'s str>) {
         self.open.push((definition.name, definition.args.len(), false));
+        self.defined.push(definition.name);
+        self.defined.extend(&definition.args);
         self.count(&mut definition.body);
         let is_chained =
             self.open.pop().is_some_and(|(_, arguments, calls_itself)| arguments > 0 && calls_itself);

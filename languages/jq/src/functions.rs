@@ -90,6 +90,7 @@ fn all<D: for<'a> DataT<V<'a> = Val>>() -> Vec<Filter<RunPtr<D>>> {
         ("contains", v(1), |cv| unary(cv, |value, part| value.contains(&part).map(Val::Bool))),
         ("has", v(1), |cv| unary(cv, |value, index| value.has(&index).map(Val::Bool))),
         ("indices", v(1), |cv| unary(cv, |value, part| value.indices(&part))),
+        ("join", v(1), |cv| unary(cv, |value, by| value.joined(&by))),
         ("bsearch", v(1), |cv| unary(cv, |value, wanted| value.bsearch(&wanted))),
         ("matches", v(2), |cv| regex::apply(cv, Wanted::Matches)),
         ("split_matches", v(2), |cv| regex::apply(cv, Wanted::Both)),
@@ -186,8 +187,30 @@ impl Val {
                 let at = number.as_index().and_then(|at| usize::try_from(at).ok());
                 Ok(at.is_some_and(|at| at < list.elements.len()))
             }
+            (Self::Null, _) => Ok(false),
             (value, index) => Err(Error::index(value.clone(), index.clone())),
         }
+    }
+
+    /// Texts in a row; numbers and booleans as they are written, null as nothing.
+    fn joined(&self, by: &Self) -> ValR<Self> {
+        let parts: Vec<&Self> = match self.seen() {
+            Self::Arr(list) => list.elements.iter().collect(),
+            Self::Obj(object) => object.members.values().collect(),
+            other => return Err(Error::typ(other.clone(), "iterable (array or object)")),
+        };
+        let mut text = Self::text("");
+        for (nth, part) in parts.into_iter().enumerate() {
+            if nth > 0 {
+                text = (text + by.clone())?;
+            }
+            let part = match part.seen() {
+                one @ (Self::Bool(_) | Self::Int(_) | Self::Float(_)) => Self::text(one.to_json()),
+                other => other.clone(),
+            };
+            text = (text + part)?;
+        }
+        Ok(text)
     }
 
     /// Where a sorted array has a value, or the complement of where it would stand.
@@ -195,10 +218,11 @@ impl Val {
         let Self::Arr(list) = self.seen() else {
             return Err(Error::typ(self.clone(), "array"));
         };
-        Ok(match list.elements.binary_search(wanted) {
-            Ok(at) => Self::from(at),
-            Err(at) => (Self::Int(-1) - Self::from(at))?,
-        })
+        let at = list.elements.partition_point(|element| element < wanted);
+        match list.elements.get(at) {
+            Some(found) if found == wanted => Ok(Self::from(at)),
+            _ => Self::Int(-1) - Self::from(at),
+        }
     }
 }
 

@@ -35,9 +35,27 @@ use crate::value::Val;
 
 /// Replaces what would look outside, and adds what gojq has and jaq has not.
 const PRELUDE: &str = r#"
+def __number: if type == "number" then . else error("\(.) is not a number") end;
+def __array: if type == "array" then . else error("\(.) is not an array") end;
+def __count: if . >= 0 then . else error("\(.) is less than nothing") end;
 def tonumber: if type == "number" then . else fromjson | if type == "number" then . else error("not a number") end end;
 def toboolean: if type == "boolean" then . else fromjson | if type == "boolean" then . else error("not a boolean") end end;
-def transpose: [range([.[] | length] | max) as $i | [.[][$i]]];
+def abs: __number | if . < 0 then -. else . end;
+def isnan: __number | . < nan and nan < .;
+def nearbyint: rint;
+def range($from; $to; $by): __range($from | __number; $to | __number; $by | __number);
+def range($from; $to): range($from; $to; 1);
+def range($to): range(0; $to; 1);
+def limit($count; f): __limit($count | __count; f);
+def skip($count; f): __skip($count | __count; f);
+def nth($at): .[$at];
+def nth($at; f): first(skip($at; f));
+def __flatten($depth): .[] | if type == "array" and $depth != 0 then __flatten($depth - 1) else . end;
+def flatten($depth): [__flatten($depth | __number | __count)];
+def flatten: [__flatten(-1)];
+def combinations: if length == 0 then [] else .[0][] as $one | [$one] + (.[1:] | combinations) end;
+def combinations(count): [limit(count; repeat(.))] | combinations;
+def transpose: [range(map(__array | length) | max // 0) as $i | [.[][$i]]];
 def in(values): . as $one | values | has($one);
 def inside(values): . as $one | values | contains($one);
 def index($part): indices($part)[0];
@@ -46,40 +64,44 @@ def @json: tojson;
 def null: [][0];
 def env: {};
 def now: $__now__;
-def input: error(null);
-def inputs: empty;
-def debug: .;
-def debug(f): .;
-def stderr: .;
 def halt: error(null);
-def halt(f): error(null);
 def halt_error: error;
 def halt_error(f): error;
-def input_line_number: 0;
-def input_filename: null;
+def getpath($path): reduce ($path | __array[]) as $part (.; .[$part]);
+def setpath($path; $value): getpath($path) = $value;
+def delpaths($paths):
+  reduce ($paths | sort | reverse[]) as $path (.; if $path == [] then null else getpath($path) |= empty end);
 def del(places): delpaths([path(places)]);
-def delpaths($paths): reduce ($paths | sort | reverse[]) as $path (.; getpath($path) |= empty);
-def ascii: [.] | implode;
-def date: todate;
-def dateadd(unit; number): . + number;
-def datesub(unit; number): . - number;
-def toarray: if type == "array" then . else [.] end;
+def paths: path(..) | select(. != []);
+def paths(f): path(.. | select(f)) | select(. != []);
+def pick(places): . as $from | reduce path(places) as $path (null; setpath($path; $from | getpath($path)));
+def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
+def todate: todateiso8601;
 def trimstr(text): ltrimstr(text) | rtrimstr(text);
-def isvalid(f): try (f | true) catch false;
-def leaf_paths: paths(scalars);
 def IN(values): . as $one | any(values; . == $one);
 def IN(ones; values): any(ones; IN(values));
 def INDEX(rows; key): reduce rows as $row ({}; .[$row | key | tostring] = $row);
 def INDEX(key): INDEX(.[]; key);
-def truncate_stream($depth; events): events | select(.[0] | length > $depth) | .[0] |= .[$depth:];
-def truncate_stream(events): . as $depth | truncate_stream($depth; events);
+def JOIN($index; rows; key): rows | [., $index[key]];
+def JOIN($index; key): [JOIN($index; .[]; key)];
+def JOIN($index; rows; key; joined): JOIN($index; rows; key) | joined;
+def truncate_stream(events):
+  . as $depth | null | events | if .[0] | length > $depth then .[0] |= .[$depth:] else empty end;
+def fromstream(events):
+  foreach events as $event (
+    null;
+    if .whole then null end | $event as [$path, $value] |
+    if $event | length == 2 then setpath(["value"] + $path; $value) | .whole = ($path | length == 0)
+    else .whole = ($path | length == 1) end;
+    if .whole then .value else empty end
+  );
 def __cell(quoted):
   if type == "string" then quoted
   elif type == "null" then ""
   elif type == "array" or type == "object" then error("a row has no cell of type \(type)")
   else tostring end;
-def @csv: map(__cell("\"" + gsub("\""; "\"\"") + "\"")) | join(",");
-def @tsv: map(__cell(gsub("\\\\"; "\\\\") | gsub("\t"; "\\t") | gsub("\n"; "\\n") | gsub("\r"; "\\r"))) | join("\t");
+def @csv: __array | map(__cell("\"" + gsub("\""; "\"\"") + "\"")) | join(",");
+def @tsv: __array | map(__cell(gsub("\\\\"; "\\\\") | gsub("\t"; "\\t") | gsub("\n"; "\\n") | gsub("\r"; "\\r"))) | join("\t");
 def format($name):
   if $name == "text" then tostring
   elif $name == "json" then tojson
@@ -93,6 +115,9 @@ def format($name):
   else error("\($name) is not a valid format") end;
 def tostream: path(def r: (.[]?|r), .; r) as $p | getpath($p) | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);
 "#;
+
+/// Functions of the interpreter that stand behind a definition of the prelude with their name.
+const RENAMED: [(&str, &str); 3] = [("range", "__range"), ("limit", "__limit"), ("skip", "__skip")];
 
 /// The program itself, as a definition.
 const MAIN: &str = "__main";
@@ -178,6 +203,9 @@ impl Program {
             .ok_or_else(|| whole(text, "not a jq program, or one that is a module"))?;
         let mut counter = Counter::default();
         counter.count(&mut body);
+        if let Some(name) = counter.foreign {
+            return Err(at(text, name, format!("unknown filter `{name}`")));
+        }
         let stack = if counter.is_chained { Stack::Chained } else { Stack::Usual };
         let main = Def { name: MAIN, args: Vec::new(), body };
         let mut defs: Vec<Def<&str>> = Vec::new();
@@ -188,7 +216,11 @@ impl Program {
         let own: Vec<_> = functions::functions().collect();
         let is_own = |name: &str| own.iter().any(|(known, ..)| *known == name);
         let standard = jaq_std::funs().filter(|(name, ..)| !is_own(name)).collect::<Vec<_>>();
-        let funs = jaq_core::funs().chain(standard).chain(own);
+        let renamed = jaq_core::funs().filter_map(|(name, arguments, native)| {
+            let (_, own_name) = RENAMED.iter().find(|(known, _)| *known == name)?;
+            Some((*own_name, arguments, native))
+        });
+        let funs = jaq_core::funs().chain(renamed).chain(standard).chain(own);
         let modules = Loader::new(defs)
             .load(&arena, File { code: MAIN, path: () })
             .map_err(|_| whole(text, "not a jq program"))?;
@@ -216,6 +248,9 @@ impl Program {
             match self.filter.id.run((cx, Val::document(json))).map(unwrap_valr).next() {
                 None => Err("the program gave nothing, expected an object".to_owned()),
                 Some(Err(error)) => Err(error.to_string()),
+                Some(Ok(output)) if !output.is_finite() => {
+                    Err("the output holds a number that JSON has no form for".to_owned())
+                }
                 Some(Ok(output)) => match output.to_tree() {
                     output if output.is_object() => Ok(zetes_gojson::to_string(&output)),
                     _ => Err("the program gave something else than an object".to_owned()),

@@ -9,7 +9,6 @@ use jaq_core::{Cv, DataT, Error, ValR, ValXs};
 use regex::bytes::{Match, Regex};
 
 use crate::budget::{spend, spend_bytes};
-use crate::functions::object;
 use crate::value::Val;
 
 /// Compiled expressions that a thread keeps.
@@ -65,7 +64,8 @@ fn matches(input: &Val, expression: &Val, flags: &Val, wanted: Wanted) -> ValR<V
         }
         if wanted != Wanted::Parts {
             let names = regex.capture_names();
-            let groups = groups.iter().zip(names).map(|(group, name)| described(input, group, name));
+            let groups = groups.iter().zip(names).enumerate();
+            let groups = groups.map(|(nth, (group, name))| described(input, group, (nth > 0).then_some(name)));
             found.push(groups.collect());
         }
         if !flags.contains('g') {
@@ -78,10 +78,11 @@ fn matches(input: &Val, expression: &Val, flags: &Val, wanted: Wanted) -> ValR<V
     Ok(found.into_iter().collect())
 }
 
-/// Places are counted in characters. A group that took no part has no text and stands nowhere.
-fn described(input: &Bytes, group: Option<Match<'_>>, name: Option<&str>) -> Val {
+/// Places are counted in characters. A group that took no part has no text and stands nowhere. The whole is no group: it has no
+/// name, not even null.
+fn described(input: &Bytes, group: Option<Match<'_>>, name: Option<Option<&str>>) -> Val {
     let characters = |bytes: &[u8]| Val::from(bytes.iter().filter(|byte| (**byte & 0xc0) != 0x80).count());
-    let name = name.map_or(Val::Null, |name| Val::text(name.to_owned()));
+    let name = name.map(|name| name.map_or(Val::Null, |name| Val::text(name.to_owned())));
     let before = group.as_ref().map_or(0, Match::start);
     spend_bytes(before);
     let (offset, length, text) = match group {
@@ -92,7 +93,9 @@ fn described(input: &Bytes, group: Option<Match<'_>>, name: Option<&str>) -> Val
         ),
         None => (Val::Int(-1), Val::Int(0), Val::Null),
     };
-    object([("offset", offset), ("length", length), ("string", text), ("name", name)])
+    let members = [("offset", Some(offset)), ("length", Some(length)), ("string", Some(text)), ("name", name)];
+    let named = members.into_iter().filter_map(|(name, value)| Some((Bytes::from_static(name.as_bytes()), value?)));
+    Val::object(named.collect())
 }
 
 fn compiled(expression: &str, flags: &str) -> ValR<Regex, Val> {

@@ -230,6 +230,13 @@ impl Val {
                 let at = number.as_index().and_then(|at| wrapped(at, list.elements.len()));
                 at.and_then(|at| list.elements.get(at)).cloned()
             }
+            (Self::Str(text), number @ (Self::Int(_) | Self::Float(_))) => {
+                let places = places(text);
+                let at = number.as_index().and_then(|at| wrapped(at, places.len() - 1));
+                let byte = |nth: usize| places.get(nth).copied();
+                let ends = at.and_then(|at| Some((byte(at)?, byte(at + 1)?)));
+                ends.map(|(start, end)| Self::Str(text.slice(start..end)))
+            }
             (list @ Self::Arr(_), part @ Self::Arr(_)) => Some(list.indices(part)?),
             (Self::Arr(_) | Self::Str(_), Self::Obj(bounds)) => {
                 let bound = |name: &'static str| bounds.members.get(name.as_bytes());
@@ -239,12 +246,12 @@ impl Val {
         })
     }
 
-    /// Where a part begins, in elements or characters; null for an empty one, and in null.
+    /// Where a part begins, in elements or characters: nowhere for an empty one. Null in null.
     pub(crate) fn indices(&self, part: &Self) -> ValR<Self> {
         let found = match (self.seen(), part.seen()) {
             (Self::Null, _) => return Ok(Self::Null),
-            (Self::Str(_), Self::Str(part)) if part.is_empty() => return Ok(Self::Null),
-            (Self::Arr(_), Self::Arr(part)) if part.elements.is_empty() => return Ok(Self::Null),
+            (Self::Str(_), Self::Str(part)) if part.is_empty() => Vec::new(),
+            (Self::Arr(_), Self::Arr(part)) if part.elements.is_empty() => Vec::new(),
             (Self::Str(text), Self::Str(part)) => {
                 spend_bytes(text.len());
                 let starts = String::from_utf8_lossy(text);
@@ -288,6 +295,17 @@ impl Val {
         let json = zetes_gojson::to_string_unescaped(&self.to_tree());
         spend_bytes(json.len());
         json
+    }
+
+    /// Whether JSON has a form for all its numbers. What nobody looked into is JSON.
+    pub(crate) fn is_finite(&self) -> bool {
+        match self {
+            Self::Float(number) => number.is_finite(),
+            Self::Arr(list) => list.elements.iter().all(Self::is_finite),
+            Self::Obj(object) => object.members.values().all(Self::is_finite),
+            Self::Raw(raw) => raw.seen.get().is_none_or(Self::is_finite),
+            _ => true,
+        }
     }
 
     /// The value as a tree. An infinite number is the largest one, and what is no number is null.

@@ -88,6 +88,25 @@ fn vectors_of_sources() {
     });
 }
 
+/// An empty text and `<no value>` are errors to those who ask the reference.
+#[test]
+fn vectors_of_templates() {
+    let Some(mut round) = round() else { return };
+    // When the reference was asked: to its templates, the date of a number is the current one.
+    round.complete_at = "2026-11-23T12:00:00Z".parse().unwrap();
+    zetes_vectors::check("templates", |input| {
+        let source = json!({"dependencyName": input["dependency"], "dataTemplate": input["template"]});
+        let source: ParameterSource = serde_json::from_value(source).unwrap();
+        let resolved = Source::new(&source).and_then(|source| source.resolve(&Planning::of(&round)));
+        match resolved {
+            Ok(Some(value)) if !value.text.is_empty() && value.text != "<no value>" => {
+                json!({"value": value.text})
+            }
+            _ => error(),
+        }
+    });
+}
+
 #[test]
 fn vectors_of_parameters() {
     check("params-apply", |input, round| {

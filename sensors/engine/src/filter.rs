@@ -10,6 +10,7 @@ mod time;
 use zetes_api::{Dependency, Event, Finding, Verdict};
 
 pub(crate) use data::lint;
+pub(crate) use script::bad_script;
 
 /// Characters of a value that a record keeps.
 const SEEN_LIMIT: usize = 256;

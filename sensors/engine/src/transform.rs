@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zetes_api::{DependencyTransform, Document, Event, FieldPath, Finding};
 
-use crate::filter::{Rejection, cut};
+use crate::filter::{Rejection, bad_script, cut};
 
 /// A compiled program; `jq` wins where both are written.
 #[derive(Clone, Debug)]
@@ -26,9 +26,9 @@ impl Transform {
             })
         } else {
             let text = filled(&written.script)?;
-            zetes_lua::Script::compile(&text).map(|script| Self::Lua(Arc::new(script))).map_err(|error| {
-                Finding::error("bad-script", at.key("script"), error.message().to_owned()).span(error.span())
-            })
+            zetes_lua::Script::compile(&text)
+                .map(|script| Self::Lua(Arc::new(script)))
+                .map_err(|error| bad_script(&error, at.key("script")))
         };
         compiled.map_err(|finding| findings.push(finding)).ok()
     }

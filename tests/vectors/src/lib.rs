@@ -12,6 +12,8 @@
 
 #![expect(clippy::panic, clippy::print_stdout, reason = "tests fail by panics, and counts are to be read")]
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -84,13 +86,26 @@ fn row(kind: &str, line: &str) -> Result<Row, String> {
     Ok(Row { crashed, id: text(&row, "id").unwrap_or_default(), input: row["input"].take(), expect, differs })
 }
 
-/// Compares our answer with what is expected for every row of a kind, and prints `kind: 212 of 212`. An answer of null is a row
-/// that this build can't answer yet: it is left out and counted.
+/// What we say to a row.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Ours(Value),
+    /// Another one than the reference's, by a decision that the row does not name, in words.
+    Decided(&'static str),
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        Self::Ours(value)
+    }
+}
+
+/// Compares our answer with what is expected for every row of a kind, and prints `kind: 212 of 212`.
 ///
 /// # Panics
 ///
 /// Where a row differs, with its input and both answers.
-pub fn check(kind: &str, answer: impl Fn(&Value) -> Value) {
+pub fn check<A: Into<Answer>>(kind: &str, answer: impl Fn(&Value) -> A) {
     check_as(kind, answer, |expected, got| expected == got);
 }
 
@@ -99,7 +114,11 @@ pub fn check(kind: &str, answer: impl Fn(&Value) -> Value) {
 /// # Panics
 ///
 /// As [`check`].
-pub fn check_as(kind: &str, answer: impl Fn(&Value) -> Value, equal: impl Fn(&Value, &Value) -> bool) {
+pub fn check_as<A: Into<Answer>>(
+    kind: &str,
+    answer: impl Fn(&Value) -> A,
+    equal: impl Fn(&Value, &Value) -> bool,
+) {
     check_rows(kind, |row| answer(&row.input), equal);
 }
 
@@ -108,21 +127,70 @@ pub fn check_as(kind: &str, answer: impl Fn(&Value) -> Value, equal: impl Fn(&Va
 /// # Panics
 ///
 /// As [`check`].
-pub fn check_rows(kind: &str, answer: impl Fn(&Row) -> Value, equal: impl Fn(&Value, &Value) -> bool) {
-    let rows = rows(kind);
-    if rows.is_empty() {
-        return;
-    }
-    let (mut wrong, mut left_out) = (Vec::new(), 0);
-    for row in &rows {
-        let got = answer(row);
-        if got.is_null() {
-            left_out += 1;
-        } else if !row.crashed && !equal(&row.expect, &got) {
-            wrong.push(format!("{}: {}\n  expected {}\n  got      {got}", row.id, row.input, row.expect));
+pub fn check_rows<A: Into<Answer>>(
+    kind: &str,
+    answer: impl Fn(&Row) -> A,
+    equal: impl Fn(&Value, &Value) -> bool,
+) {
+    let mut count = Count::of(kind);
+    for row in rows(kind) {
+        match answer(&row).into() {
+            Answer::Decided(decision) => count.decided(decision),
+            Answer::Ours(got) if row.crashed || equal(&row.expect, &got) => count.equal(),
+            Answer::Ours(got) => count.differs(&row, &got),
         }
     }
-    let compared = rows.len() - left_out;
-    println!("{kind}: {} of {compared}, {left_out} left out", compared - wrong.len());
-    assert!(wrong.is_empty(), "{kind}: {} of {compared} rows differ\n{}", wrong.len(), wrong.join("\n"));
+    count.end();
+}
+
+/// Counts the rows of a kind, for tests that can't go through [`check`].
+#[derive(Debug)]
+pub struct Count {
+    kind: String,
+    rows: usize,
+    wrong: Vec<String>,
+    decided: BTreeMap<&'static str, usize>,
+}
+
+impl Count {
+    pub fn of(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), rows: 0, wrong: Vec::new(), decided: BTreeMap::new() }
+    }
+
+    pub fn equal(&mut self) {
+        self.rows += 1;
+    }
+
+    pub fn decided(&mut self, decision: &'static str) {
+        self.rows += 1;
+        *self.decided.entry(decision).or_default() += 1;
+    }
+
+    pub fn differs(&mut self, row: &Row, got: &dyn Debug) {
+        self.rows += 1;
+        self.wrong.push(format!("{}: {}\n  expected {}\n  got      {got:?}", row.id, row.input, row.expect));
+    }
+
+    /// Prints `kind: 212 of 212`, and which answers are ours by decision.
+    ///
+    /// # Panics
+    ///
+    /// Where a row differs.
+    pub fn end(self) {
+        if self.rows == 0 {
+            return;
+        }
+        println!("{}: {} of {}", self.kind, self.rows - self.wrong.len(), self.rows);
+        for (decision, rows) in &self.decided {
+            println!("  {rows} of them ours by decision: {decision}");
+        }
+        let told = self.wrong.join("\n");
+        assert!(
+            self.wrong.is_empty(),
+            "{}: {} of {} rows differ\n{told}",
+            self.kind,
+            self.wrong.len(),
+            self.rows
+        );
+    }
 }

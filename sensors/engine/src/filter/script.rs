@@ -18,17 +18,20 @@ impl ScriptFilter {
     pub(super) fn compile(filters: &Filters, findings: &mut Vec<Finding>) -> Option<Self> {
         let text = filters.script.as_deref().filter(|text| !text.is_empty())?;
         let script = Script::compile(text).map_err(|error| {
-            let path = FieldPath::from(FIELD);
-            findings.push(
-                Finding::error(
-                    if error.is_goto() { "not-in-this-build" } else { "bad-script" },
-                    path,
-                    error.message().to_owned(),
-                )
-                .span(error.span()),
-            );
+            findings.push(bad_script(&error, FieldPath::from(FIELD)));
         });
         Some(Self(script.ok().map(Arc::new)))
+    }
+}
+
+/// What is wrong with a script, at its place.
+pub(crate) fn bad_script(error: &zetes_lua::Error, path: FieldPath) -> Finding {
+    let finding = Finding::error("bad-script", path, error.message().to_owned()).span(error.span());
+    if error.is_goto() {
+        finding
+            .hint("there is no `goto`: scripts are Lua 5.1; `continue` goes on with the next round of a loop")
+    } else {
+        finding
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use zetes_api::{Dependency, DependencyName, Event, FieldPath};
+use zetes_vectors::Answer;
 
 use crate::filter::{Compat, Filter};
 use crate::{Check, Conditions, Glob};
@@ -29,20 +30,20 @@ fn event(value: &Value) -> Event {
 }
 
 /// An error of the reference rejects, too: either way the event does not pass.
-fn passes(input: &Value) -> Value {
+fn passes(input: &Value) -> Answer {
     let dependency = json!({
         "name": "d", "eventSourceName": "s", "eventName": "e",
         "filters": input["filters"], "filtersLogicalOperator": input["filtersLogicalOperator"],
     });
     let Ok(dependency) = serde_json::from_value::<Dependency>(dependency) else {
-        return json!({"error": true});
+        return json!({"error": true}).into();
     };
     // What validation refuses is asked here all the same: the reference finds such mistakes per event.
     let (filter, findings) = Filter::compile(&dependency, Compat::default());
-    if findings.iter().any(|finding| finding.code == "not-in-this-build") {
-        return Value::Null;
+    if findings.iter().any(|finding| finding.hint.as_ref().is_some_and(|hint| hint.contains("`goto`"))) {
+        return Answer::Decided("goto is none of Lua 5.1: a script with it is refused at load");
     }
-    json!({"pass": filter.check(&event(&input["event"])) == Check::Passed})
+    json!({"pass": filter.check(&event(&input["event"])) == Check::Passed}).into()
 }
 
 fn check_filters(kind: &str) {

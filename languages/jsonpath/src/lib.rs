@@ -13,6 +13,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,12 +21,15 @@ use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
+use pest::error::ErrorVariant;
 use serde_json::Value;
 
 /// Nodes of one path, at most; the others are left out.
 const MAX_NODES: usize = 10_000;
 /// Bytes of a path, at most.
 const MAX_LENGTH: usize = 4_096;
+/// What the parser may try: it goes back, and without an end each parenthesis would multiply its work.
+const MAX_CALLS: NonZeroUsize = NonZeroUsize::new(500_000).expect("not zero");
 
 /// A compiled path. Cloning shares it.
 #[derive(Clone)]
@@ -92,6 +96,8 @@ impl JsonPath {
             let message = format!("longer than {MAX_LENGTH} bytes");
             return Err(Error { message, span: 0..text.len(), hint: None });
         }
+        // For all parsers made with pest in this process; there is no other way to tell one.
+        pest::set_call_limit(Some(MAX_CALLS));
         match parse_json_path(text) {
             Ok(query) => Ok(Self { text: Arc::from(text), query: Arc::new(query) }),
             Err(error) => Err(wrong(text, &error)),
@@ -131,7 +137,10 @@ fn wrong(text: &str, error: &JsonPathError) -> Error {
         _ => 0..text.len(),
     };
     let found = text.get(span.start..).and_then(|rest| rest.chars().next());
+    // The grammar has no errors of its own making: such a one is the parser's limit.
+    let is_limit = matches!(error, JsonPathError::PestError(error) if matches!(error.variant, ErrorVariant::CustomError { .. }));
     let message = match (error, found) {
+        _ if is_limit => "too many parentheses and brackets inside of one another".to_owned(),
         (JsonPathError::PestError(_), Some(found)) => format!("not a JSONPath: unexpected `{found}`"),
         (JsonPathError::PestError(_), None) => "not a JSONPath: it ends too early".to_owned(),
         (JsonPathError::MaxNestingDepthExceeded(depth), _) => format!("nested more than {depth} deep"),
@@ -224,6 +233,18 @@ mod tests {
             let error = JsonPath::compile(path).expect_err(path);
             assert_eq!((error.span().start, error.hint()), (start, hint), "{path}: {error}");
         }
+    }
+
+    #[test]
+    fn parentheses_without_end_are_refused_soon() {
+        for path in [format!("$[?{}", "(".repeat(100)), "$[?(".repeat(1_000)] {
+            assert!(JsonPath::compile(&path).is_err());
+        }
+        let error = JsonPath::compile(&"$[?length(".repeat(20)).unwrap_err();
+        assert_eq!(error.message(), "too many parentheses and brackets inside of one another");
+        assert!(JsonPath::compile("$[?(((@.a == 1)) && (@.b > 2))]").is_ok());
+        let long = format!("$[?{}@.a == 1]", "@.some.longer.name == 'value' && ".repeat(100));
+        assert!(JsonPath::compile(&long).is_ok(), "{:?}", JsonPath::compile(&long));
     }
 
     proptest! {

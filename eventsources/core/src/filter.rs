@@ -295,6 +295,7 @@ fn result<'d>(value: Argument<'d>, function: &str) -> Result<Value<'d>, String> 
         }
         Argument::Object(Object::Time(at)) => Value::Time(at),
         Argument::Object(Object::Duration(duration)) => Value::Duration(duration),
+        Argument::Object(Object::Month(number) | Object::Weekday(number)) => Value::int(i64::from(number)),
         Argument::Object(Object::Version(_)) => return Err("a version can't be used here".to_owned()),
     })
 }

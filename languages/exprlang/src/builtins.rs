@@ -1,17 +1,17 @@
 //! The functions of the language.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use data_encoding::BASE64;
 use jiff::tz::TimeZone;
+use serde_json::Value as Json;
 use zetes_gotime::duration;
 
 use crate::node::Elements;
 use crate::operators;
 use crate::run::Context;
 use crate::types::Type;
-use crate::value::Value;
+use crate::value::{Value, Values, Width};
 
 /// Bytes that one text may take.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
@@ -186,7 +186,8 @@ pub(crate) fn call<'d>(
         ("string", [value]) => text(value.print()),
         ("len", [value]) => operators::length(value).map(Value::count),
         ("abs", [Value::Int(number, width)]) => Ok(Value::Int(number.wrapping_abs(), *width)),
-        ("abs", [Value::Float(number)]) => Ok(Value::Float(number.abs())),
+        // Zero keeps its sign.
+        ("abs", [Value::Float(number)]) => Ok(Value::Float(if *number < 0.0 { -number } else { *number })),
         ("ceil", [value]) => Ok(Value::Float(operators::float(value)?.ceil())),
         ("floor", [value]) => Ok(Value::Float(operators::float(value)?.floor())),
         ("round", [value]) => Ok(Value::Float(operators::float(value)?.round())),
@@ -197,7 +198,7 @@ pub(crate) fn call<'d>(
         }
         ("int", [value]) => operators::integer(value).map(Value::int),
         ("float", [Value::Text(digits)]) => {
-            digits.trim().parse().map(Value::Float).map_err(|_| format!("`{digits}` is no float"))
+            number(digits).map(Value::Float).ok_or_else(|| format!("`{digits}` is no float"))
         }
         ("float", [value]) => operators::float(value).map(Value::Float),
         ("trim", [Value::Text(of)]) => text(of.trim().to_owned()),
@@ -220,6 +221,9 @@ pub(crate) fn call<'d>(
                 [most] => operators::integer(most)?,
                 _ => return Err(unfit()),
             };
+            if most == 0 {
+                return Ok(Value::absent_list());
+            }
             Ok(Value::texts(split(of, separator, most, name == "splitAfter")))
         }
         ("replace", [Value::Text(of), Value::Text(old), Value::Text(new), rest @ ..]) => {
@@ -275,7 +279,9 @@ pub(crate) fn call<'d>(
             let middle = numbers.len() / 2;
             let at = |at: usize| numbers.get(at).copied().unwrap_or_default();
             let is_even = numbers.len().is_multiple_of(2) && !numbers.is_empty();
-            Ok(Value::Float(if is_even { f64::midpoint(at(middle - 1), at(middle)) } else { at(middle) }))
+            // The sum may be too large for a float: infinity, as in the reference.
+            let sum = if is_even { at(middle - 1) + at(middle) } else { at(middle) };
+            Ok(Value::Float(if is_even { sum / 2.0 } else { sum }))
         }
         ("toJSON", [value]) => {
             let json = value.to_json().ok_or_else(unfit)?;
@@ -300,19 +306,20 @@ pub(crate) fn call<'d>(
         ("first", [value]) => Ok(operators::fetch(value, &Value::int(0)).unwrap_or(Value::Nil)),
         ("last", [value]) => Ok(operators::fetch(value, &Value::int(-1)).unwrap_or(Value::Nil)),
         ("get", [value, key]) => Ok(operators::fetch(value, key).unwrap_or(Value::Nil)),
-        ("take", [list, Value::Int(count, _)]) => {
+        ("take", [list, count]) => {
             let elements = list.elements().ok_or_else(unfit)?;
-            let count = usize::try_from(*count).map_err(|_| "the count is negative")?;
+            let count =
+                usize::try_from(signed(count).ok_or_else(unfit)?).map_err(|_| "the count is negative")?;
             if count > elements.len() {
                 return Ok(list.clone());
             }
             let kind = if let Value::List(_, kind) = list { *kind } else { Elements::Any };
             Ok(Value::List(Rc::new(elements.to_vec().into_iter().take(count).collect()), kind))
         }
-        ("keys", [Value::Pairs(pairs)]) => {
+        ("keys", [Value::Pairs(pairs, _)]) => {
             Ok(Value::list(pairs.iter().map(|(key, _)| key.clone()).collect()))
         }
-        ("values", [Value::Pairs(pairs)]) => {
+        ("values", [Value::Pairs(pairs, _)]) => {
             Ok(Value::list(pairs.iter().map(|(_, value)| value.clone()).collect()))
         }
         ("keys", [map]) => {
@@ -324,7 +331,7 @@ pub(crate) fn call<'d>(
             Ok(Value::list(members.into_iter().map(|(_, value)| value).collect()))
         }
         ("toPairs", [map]) => {
-            let pairs: Vec<(Value<'d>, Value<'d>)> = if let Value::Pairs(pairs) = map {
+            let pairs: Vec<(Value<'d>, Value<'d>)> = if let Value::Pairs(pairs, _) = map {
                 pairs.to_vec()
             } else {
                 let members = map.members().ok_or_else(unfit)?;
@@ -338,13 +345,13 @@ pub(crate) fn call<'d>(
             for pair in list.elements().ok_or_else(unfit)?.to_vec() {
                 let both = pair.elements().filter(|both| both.len() == 2).ok_or("expected pairs")?;
                 let (Some(key), Some(value)) = (both.get(0), both.get(1)) else { return Err(unfit()) };
-                if key.elements().is_some() || key.members().is_some() {
+                if !key.is_hashable() {
                     return Err(format!("a key can't be a {}", key.type_name()));
                 }
                 pairs.retain(|(known, _)| !known.is_same(&key));
                 pairs.push((key, value));
             }
-            Ok(Value::Pairs(Rc::new(pairs)))
+            Ok(Value::Pairs(Rc::new(pairs), Values::Any))
         }
         ("sort", [list, order @ ..]) => sorted(list, None, order).ok_or_else(unfit),
         ("sortBy", [list, Value::Text(field), order @ ..]) => {
@@ -352,6 +359,23 @@ pub(crate) fn call<'d>(
         }
         _ => Err(unfit()),
     }
+}
+
+/// As Go reads a float: `_` between digits, no `+nan`, and nothing that is too large.
+fn number(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let is_placed = |(at, byte): (usize, &u8)| {
+        *byte != b'_' || (is_digit(at.checked_sub(1)) && is_digit(at.checked_add(1)))
+    };
+    if !bytes.iter().enumerate().all(is_placed) {
+        return None;
+    }
+    let number: f64 = text.replace('_', "").parse().ok()?;
+    let is_named = text.bytes().all(|byte| !byte.is_ascii_digit());
+    let is_signed = text.starts_with(['+', '-']);
+    let fits = if is_named { !(number.is_nan() && is_signed) } else { number.is_finite() };
+    fits.then_some(number)
 }
 
 pub(crate) fn bounded(bytes: usize) -> Result<(), String> {
@@ -408,34 +432,48 @@ fn sum<'d>(list: &Value<'d>) -> Option<Value<'d>> {
     let (mut whole, mut float, mut is_float) = (0_i64, 0.0, false);
     for element in list.elements()?.to_vec() {
         match element {
-            Value::Int(number, _) if !is_float => whole = whole.wrapping_add(number),
-            Value::Int(number, _) => float += number as f64,
             Value::Float(number) => {
                 if !is_float {
                     (is_float, float) = (true, whole as f64);
                 }
                 float += number;
             }
-            _ => return None,
+            other if is_float => float += signed(&other)? as f64,
+            other => whole = whole.wrapping_add(signed(&other)?),
         }
     }
     Some(if is_float { Value::Float(float) } else { Value::int(whole) })
 }
 
+/// What is a signed integer to Go's reflection.
+fn signed(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Int(number, Width::Int | Width::Int64) => Some(*number),
+        Value::Month(number) | Value::Weekday(number) => Some(i64::from(*number)),
+        Value::Duration(duration) => i64::try_from(duration.as_nanos()).ok(),
+        _ => None,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a float is asked for")]
 fn floats(list: &Value<'_>) -> Option<Vec<f64>> {
     list.elements()?
         .to_vec()
         .iter()
         .map(|element| match element {
-            Value::Int(..) | Value::Float(_) => operators::float(element).ok(),
-            _ => None,
+            Value::Float(number) => Some(*number),
+            _ => signed(element).map(|number| number as f64),
         })
         .collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a float is asked for")]
 fn mean(numbers: &[f64]) -> f64 {
-    if numbers.is_empty() { 0.0 } else { numbers.iter().sum::<f64>() / numbers.len() as f64 }
+    if numbers.is_empty() {
+        0.0
+    } else {
+        numbers.iter().fold(0.0, |sum, number| sum + number) / numbers.len() as f64
+    }
 }
 
 const LAYOUTS: [&str; 7] = [
@@ -467,12 +505,14 @@ fn sorted<'d>(list: &Value<'d>, field: Option<&str>, order: &[Value<'d>]) -> Opt
         [Value::Text(order)] if order == "desc" => true,
         _ => return None,
     };
-    let by = |element: &Value<'d>| match element.members() {
-        Some(members) => {
-            let members: BTreeMap<String, Value<'d>> = members.into_iter().collect();
-            members.get(field.unwrap_or_default()).cloned()
+    let by = |element: &Value<'d>| {
+        let field = Value::text(field.unwrap_or_default());
+        match element {
+            Value::Map(_) | Value::Json(Json::Object(_)) | Value::Pairs(..) => {
+                operators::has(element, &field).then(|| operators::fetch(element, &field).ok()).flatten()
+            }
+            _ => Some(element.clone()),
         }
-        None => Some(element.clone()),
     };
     let mut keyed: Vec<(Value<'d>, Value<'d>)> = list
         .elements()?
@@ -490,7 +530,9 @@ fn sorted<'d>(list: &Value<'d>, field: Option<&str>, order: &[Value<'d>]) -> Opt
     }
     keyed.sort_by(|(one, _), (other, _)| {
         let order = match (one, other) {
-            (Value::Float(one), Value::Float(other)) => one.total_cmp(other),
+            (Value::Float(one), Value::Float(other)) => {
+                one.partial_cmp(other).unwrap_or(std::cmp::Ordering::Equal)
+            }
             (Value::Int(one, _), Value::Int(other, _)) => one.cmp(other),
             (Value::Text(one), Value::Text(other)) => one.cmp(other),
             _ => std::cmp::Ordering::Equal,

@@ -59,7 +59,7 @@ impl Checker {
                     .then_some(Type::Bool)
                     .ok_or_else(|| mismatch("matches", &left, &right_type, &span))?
             }
-            Kind::InTexts(left, _) => {
+            Kind::InKeys(left, _) => {
                 self.visit(left)?;
                 Type::Bool
             }
@@ -84,12 +84,16 @@ impl Checker {
             }
             Kind::Call(callee, arguments) => {
                 let of = self.visit(callee)?;
+                if of.is_any() {
+                    // Nothing is known of the function, and what it is given is not looked at.
+                    return Ok(Type::Any);
+                }
                 let mut types = Vec::new();
                 for argument in arguments.iter_mut() {
                     types.push(self.visit(argument)?);
                 }
                 match of {
-                    Type::Any | Type::Function => Type::Any,
+                    Type::Function => Type::Any,
                     Type::Method(receiver, name) => methods::checked(&receiver, name, &types)
                         .map_err(|message| Error::new(message, span.clone()))?,
                     other => return wrong(format!("a {other} is no function"), &callee.span),
@@ -99,10 +103,20 @@ impl Checker {
                 let is_environment = matches!(arguments.first().map(|one| &one.kind), Some(Kind::Name(name)) if name == "$env");
                 let mut types = Vec::new();
                 for argument in arguments.iter_mut() {
-                    types.push(self.visit(argument)?);
+                    if name == "get" && types == [Type::Any] {
+                        // The key isn't looked at where nothing is known of the list or the map.
+                        types.push(Type::Any);
+                    } else {
+                        types.push(self.visit(argument)?);
+                    }
                 }
                 if name == "get" && is_environment && types.len() == 2 {
-                    Type::Any
+                    // The reference takes a written name for nil here, whatever it stands for.
+                    if matches!(arguments.last(), Some(Node { kind: Kind::Literal(Literal::Text(_)), .. })) {
+                        Type::Nil
+                    } else {
+                        Type::Any
+                    }
                 } else {
                     builtins::checked(name, &types).map_err(|message| Error::new(message, span.clone()))?
                 }

@@ -2,7 +2,8 @@
 
 use crate::node::{Binary, Elements, Kind, Literal, Loop, LoopName, Node, Unary};
 use crate::types::Type;
-use crate::{Error, check};
+use crate::{Error, check, operators};
+use zetes_gotext::power;
 
 /// A written range longer than this is counted when it runs.
 const MAX_RANGE: i64 = 1_000_000;
@@ -10,7 +11,7 @@ const MAX_RANGE: i64 = 1_000_000;
 /// # Errors
 /// A division by zero that can be seen.
 pub(crate) fn fold(node: &mut Node) -> Result<(), Error> {
-    in_texts(node);
+    in_keys(node);
     constants(node)?;
     loops(node);
     Ok(())
@@ -19,7 +20,7 @@ pub(crate) fn fold(node: &mut Node) -> Result<(), Error> {
 fn children(node: &mut Node) -> Vec<&mut Node> {
     match &mut node.kind {
         Kind::Literal(_) | Kind::Literals(..) | Kind::Name(_) | Kind::Pointer(_) => Vec::new(),
-        Kind::Unary(_, one) | Kind::Chain(one) | Kind::InTexts(one, _) => vec![one],
+        Kind::Unary(_, one) | Kind::Chain(one) | Kind::InKeys(one, _) => vec![one],
         Kind::Binary(_, one, other) | Kind::Matches(one, other, _) | Kind::Let(_, one, other) => {
             vec![one, other]
         }
@@ -38,21 +39,46 @@ fn children(node: &mut Node) -> Vec<&mut Node> {
     }
 }
 
-/// `a in ["x", "y"]` looks for a text.
-fn in_texts(node: &mut Node) {
-    children(node).into_iter().for_each(in_texts);
+/// `a in ["x", "y"]` looks for a text, and `1 in [1, 2]` for an int.
+fn in_keys(node: &mut Node) {
+    children(node).into_iter().for_each(in_keys);
     let Kind::Binary(Binary::In, left, right) = &node.kind else { return };
     let Kind::Array(nodes) = &right.kind else { return };
-    let texts: Option<Vec<String>> = nodes
+    let is_int = is_int(&left.of);
+    let keys: Option<Vec<Literal>> = nodes
         .iter()
         .map(|node| match &node.kind {
-            Kind::Literal(Literal::Text(text)) => Some(text.clone()),
+            Kind::Literal(key @ (Literal::Text(_) | Literal::Int(_))) => Some(key.clone()),
             _ => None,
         })
         .collect();
-    if let Some(texts) = texts.filter(|texts| !texts.is_empty()) {
-        node.kind = Kind::InTexts(left.clone(), texts);
+    let fits = |keys: &Vec<Literal>| {
+        keys.iter().all(|key| matches!(key, Literal::Text(_)))
+            || (is_int && keys.iter().all(|key| matches!(key, Literal::Int(_))))
+    };
+    if let Some(keys) = keys.filter(|keys| !keys.is_empty() && fits(keys)) {
+        node.kind = Kind::InKeys(left.clone(), keys);
     }
+}
+
+/// Go's kind int.
+fn is_int(of: &Type) -> bool {
+    matches!(of, Type::Int | Type::Month | Type::Weekday)
+}
+
+/// `n in 1..5` needs none of the numbers between.
+fn in_range(node: &Node) -> Option<Kind> {
+    let Kind::Binary(Binary::In, left, right) = &node.kind else { return None };
+    let Kind::Binary(Binary::Range, from, to) = &right.kind else { return None };
+    let is_literal = |bound: &Node| matches!(bound.kind, Kind::Literal(Literal::Int(_)));
+    if !is_int(&left.of) || !is_literal(from) || !is_literal(to) {
+        return None;
+    }
+    let compared = |operator, bound: &Node| {
+        let kind = Kind::Binary(operator, left.clone(), Box::new(bound.clone()));
+        Box::new(Node::new(kind, node.span.clone()))
+    };
+    Some(Kind::Binary(Binary::And, compared(Binary::GreaterOrEqual, from), compared(Binary::LessOrEqual, to)))
 }
 
 fn constants(node: &mut Node) -> Result<(), Error> {
@@ -107,6 +133,19 @@ fn constants(node: &mut Node) -> Result<(), Error> {
             }
             return Ok(());
         }
+        Kind::Loop(outer) if outer.name == LoopName::Filter => {
+            // A filter of a filter is one.
+            if let Kind::Loop(inner) = &outer.list.kind
+                && inner.name == LoopName::Filter
+            {
+                let kind =
+                    Kind::Binary(Binary::And, Box::new(inner.body.clone()), Box::new(outer.body.clone()));
+                let body = Node::new(kind, outer.body.span.clone());
+                node.kind =
+                    Kind::Loop(Box::new(Loop { body, list: inner.list.clone(), ..(**outer).clone() }));
+            }
+            return Ok(());
+        }
         _ => None,
     };
     if let Some(literal) = literal {
@@ -150,7 +189,7 @@ fn computed(operator: Binary, one: &Literal, other: &Literal, node: &Node) -> Re
                 Binary::Subtract => Some(Literal::Float(one - other)),
                 Binary::Multiply => Some(Literal::Float(one * other)),
                 Binary::Divide => Some(Literal::Float(one / other)),
-                Binary::Power => Some(Literal::Float(one.powf(other))),
+                Binary::Power => Some(Literal::Float(power(one, other))),
                 _ => None,
             }
         }
@@ -159,6 +198,9 @@ fn computed(operator: Binary, one: &Literal, other: &Literal, node: &Node) -> Re
 
 /// `filter` within `map`, `len`, `first`, `last`, `[0]` and `[-1]` stops where the answer is known; written ranges are made once.
 fn loops(node: &mut Node) {
+    if let Some(kind) = in_range(node) {
+        node.kind = kind;
+    }
     children(node).into_iter().for_each(loops);
     let span = node.span.clone();
     let of = node.of.clone();
@@ -172,29 +214,11 @@ fn loops(node: &mut Node) {
     };
     let kind = match &node.kind {
         Kind::Binary(Binary::Range, from, to) => match (integer(from), integer(to)) {
-            (Some(from), Some(to)) if to.saturating_sub(from) < MAX_RANGE => {
-                Some(Kind::Literals((from..=to).map(Literal::Int).collect(), Elements::Ints))
+            (Some(from), Some(to)) if operators::range_length(from, to) <= MAX_RANGE => {
+                let length = operators::range_length(from, to);
+                let numbers = (0..length).map(|at| Literal::Int(from + at)).collect();
+                Some(Kind::Literals(numbers, Elements::Ints))
             }
-            _ => None,
-        },
-        Kind::Binary(Binary::In, left, right) if left.of == Type::Int => match &right.kind {
-            // Nobody needs the numbers between.
-            Kind::Literals(numbers, Elements::Ints) => match (numbers.first(), numbers.last()) {
-                (Some(first), Some(last)) => {
-                    let bound = |operator, literal: &Literal| {
-                        let mut bound = Node::new(Kind::Literal(literal.clone()), right.span.clone());
-                        bound.of = Type::Int;
-                        Box::new(Node::new(
-                            Kind::Binary(operator, left.clone(), Box::new(bound)),
-                            span.clone(),
-                        ))
-                    };
-                    let (above, below) =
-                        (bound(Binary::GreaterOrEqual, first), bound(Binary::LessOrEqual, last));
-                    Some(Kind::Binary(Binary::And, above, below))
-                }
-                _ => None,
-            },
             _ => None,
         },
         Kind::Loop(mapped) if mapped.name == LoopName::Map => filtered(&mapped.list)

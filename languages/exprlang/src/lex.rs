@@ -247,7 +247,9 @@ impl<'t> Lexer<'t> {
                         '0'..='3' => number(escape.to_digit(8).unwrap_or_default(), 2, 8),
                         'x' => number(0, 2, 16),
                         'u' => number(0, 4, 16),
-                        'U' => number(0, 8, 16).filter(|code| *code <= u32::from(char::MAX)),
+                        // The reference takes the upper half for negative, which is not too large.
+                        'U' => number(0, 8, 16)
+                            .filter(|code| *code <= u32::from(char::MAX) || *code > i32::MAX.unsigned_abs()),
                         _ => None,
                     };
                     let code = code.ok_or_else(|| wrong(1 + escape.len_utf8()))?;

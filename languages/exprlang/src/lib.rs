@@ -37,7 +37,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 pub use node::Elements;
-pub use value::{Function, Namespace, Value, Width};
+pub use value::{Function, Namespace, Value, Values, Width};
 
 /// A compiled expression.
 #[derive(Clone, Debug)]

@@ -9,6 +9,9 @@ use zetes_gotime::duration;
 use crate::types::Type;
 use crate::value::{Value, Width};
 
+/// Seconds from 1970 to Go's zero time.
+const ZERO_TIME: i128 = -62_135_596_800;
+
 /// What a method takes and gives.
 struct Signature {
     name: &'static str,
@@ -136,7 +139,7 @@ fn time<'d>(at: &Zoned, name: &str, arguments: &[Value<'d>]) -> Option<Value<'d>
         ("UTC" | "Local", []) => return time(at.with_time_zone(TimeZone::UTC)),
         ("String", []) => Value::text(zetes_gotime::format(zetes_gotime::DEFAULT, at)),
         ("Format", [Value::Text(layout)]) => Value::text(zetes_gotime::format(layout, at)),
-        ("IsZero", []) => Value::Bool(at.timestamp().as_second() == -62_135_596_800),
+        ("IsZero", []) => Value::Bool(i128::from(at.timestamp().as_second()) == ZERO_TIME),
         ("Add", [Value::Duration(by)]) => return time(at.checked_add(*by).ok()?),
         ("Sub", [Value::Time(other)]) => Value::Duration(at.timestamp().duration_since(other.timestamp())),
         ("After", [Value::Time(other)]) => Value::Bool(at.timestamp() > other.timestamp()),
@@ -149,10 +152,10 @@ fn time<'d>(at: &Zoned, name: &str, arguments: &[Value<'d>]) -> Option<Value<'d>
             return time(at.checked_add(span).ok()?);
         }
         ("Truncate" | "Round", [Value::Duration(unit)]) => {
-            let since = SignedDuration::from_nanos_i128(at.timestamp().as_nanosecond());
-            let kept = rounded(since, *unit, name == "Round");
-            let by = SignedDuration::from_nanos_i128(kept.as_nanos() - since.as_nanos());
-            return time(at.checked_add(by).ok()?);
+            // Counted from the zero time, which is no multiple of every unit away from 1970.
+            let since = at.timestamp().as_nanosecond() - ZERO_TIME * 1_000_000_000;
+            let by = rounded(since, unit.as_nanos(), name == "Round") - since;
+            return time(at.checked_add(SignedDuration::from_nanos_i128(by)).ok()?);
         }
         _ => return None,
     })
@@ -171,20 +174,20 @@ fn duration<'d>(duration: SignedDuration, name: &str, arguments: &[Value<'d>]) -
         ("String", []) => Value::text(duration::format(duration)),
         ("Abs", []) => Value::Duration(duration.abs()),
         ("Truncate" | "Round", [Value::Duration(unit)]) => {
-            Value::Duration(rounded(duration, *unit, name == "Round"))
+            let nanoseconds = rounded(duration.as_nanos(), unit.as_nanos(), name == "Round");
+            Value::Duration(SignedDuration::from_nanos_i128(nanoseconds))
         }
         _ => return None,
     })
 }
 
 /// To a multiple of the unit: towards zero, or the nearest, half away from zero.
-fn rounded(duration: SignedDuration, unit: SignedDuration, to_nearest: bool) -> SignedDuration {
-    let (nanoseconds, unit) = (duration.as_nanos(), unit.as_nanos());
+fn rounded(nanoseconds: i128, unit: i128, to_nearest: bool) -> i128 {
     if unit <= 0 {
-        return duration;
+        return nanoseconds;
     }
     let rest = nanoseconds % unit;
     let cut = nanoseconds - rest;
     let up = to_nearest && rest.abs() * 2 >= unit;
-    SignedDuration::from_nanos_i128(if up { cut + unit * nanoseconds.signum() } else { cut })
+    if up { cut + unit * nanoseconds.signum() } else { cut }
 }

@@ -30,8 +30,8 @@ pub(crate) enum Kind {
     Binary(Binary, Box<Node>, Box<Node>),
     /// `a matches b`; the pattern is compiled where it is written out.
     Matches(Box<Node>, Box<Node>, Option<Regex>),
-    /// `a in ["x", "y"]`: texts only, so that anything but a text is an error.
-    InTexts(Box<Node>, Vec<String>),
+    /// `a in ["x", "y"]`, or `1 in [1, 2]`: keys of one type, so that anything of another is an error.
+    InKeys(Box<Node>, Vec<Literal>),
     /// Ends where an optional member is nil.
     Chain(Box<Node>),
     Member(Box<Member>),
@@ -63,6 +63,8 @@ pub enum Elements {
     Ints,
     Texts,
     Pairs,
+    /// Go's nil slice: an empty list that is nil, too.
+    Absent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use crate::builtins::bounded;
 use crate::methods;
 use crate::node::Binary;
 use crate::value::{Value, Width};
+use zetes_gotext::power;
 
 /// A number, as the operators see it.
 #[derive(Clone, Copy)]
@@ -35,10 +36,17 @@ pub(crate) fn float(value: &Value<'_>) -> Result<f64, String> {
     number(value).map(as_float).ok_or_else(|| format!("expected a number, found a {}", value.type_name()))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off")]
+/// As many numbers as Go makes of a range: none where the count is too large for an int.
+pub(crate) fn range_length(from: i64, to: i64) -> i64 {
+    to.wrapping_sub(from).wrapping_add(1).max(0)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a fraction is cut off")]
 pub(crate) fn integer(value: &Value<'_>) -> Result<i64, String> {
     match number(value) {
         Some(Number::Int(number)) => Ok(number),
+        // Go's machine gives the least int where there is no such int.
+        Some(Number::Float(number)) if number.is_nan() || number >= i64::MAX as f64 => Ok(i64::MIN),
         Some(Number::Float(number)) => Ok(number as i64),
         None => Err(format!("expected a number, found a {}", value.type_name())),
     }
@@ -48,7 +56,7 @@ pub(crate) fn length(value: &Value<'_>) -> Result<usize, String> {
     match value {
         Value::Text(text) => Ok(text.len()),
         Value::Map(members) => Ok(members.len()),
-        Value::Pairs(pairs) => Ok(pairs.len()),
+        Value::Pairs(pairs, _) => Ok(pairs.len()),
         Value::Json(Json::Object(members)) => Ok(members.len()),
         _ => match value.elements() {
             Some(elements) => Ok(elements.len()),
@@ -70,7 +78,11 @@ pub(crate) fn is_equal<'d>(one: &Value<'d>, other: &Value<'d>) -> bool {
     }
 }
 
-fn order(one: &Value<'_>, other: &Value<'_>, operator: &str) -> Result<Option<std::cmp::Ordering>, String> {
+pub(crate) fn order(
+    one: &Value<'_>,
+    other: &Value<'_>,
+    operator: &str,
+) -> Result<Option<std::cmp::Ordering>, String> {
     Ok(match (number(one), number(other)) {
         (Some(Number::Int(one)), Some(Number::Int(other))) => Some(one.cmp(&other)),
         (Some(one), Some(other)) => as_float(one).partial_cmp(&as_float(other)),
@@ -119,7 +131,7 @@ pub(crate) fn binary<'d>(operator: Binary, one: &Value<'d>, other: &Value<'d>) -
         Binary::Divide => Ok(Value::Float(both(symbol, one, other)?.0 / both(symbol, one, other)?.1)),
         Binary::Power => {
             let (base, exponent) = both(symbol, one, other)?;
-            Ok(Value::Float(base.powf(exponent)))
+            Ok(Value::Float(power(base, exponent)))
         }
         Binary::Modulo => match (number(one), number(other)) {
             (Some(Number::Int(_)), Some(Number::Int(0))) => Err("division by zero".to_owned()),
@@ -207,7 +219,7 @@ fn is_in<'d>(one: &Value<'d>, list: &Value<'d>) -> Result<bool, String> {
         (_, Value::Nil) | (Value::Text(_), Value::Time(_)) => Ok(false),
         (Value::Text(_) | Value::Nil, Value::Map(_) | Value::Json(_)) => Ok(has(list, one)),
         (Value::Text(name), Value::Namespace(names)) => Ok(names(name).is_some()),
-        (key, Value::Pairs(pairs)) => Ok(pairs.iter().any(|(known, _)| known.is_same(key))),
+        (key, Value::Pairs(..)) if key.is_hashable() => Ok(has(list, key)),
         _ => Err(unfit("in", one, list)),
     }
 }
@@ -221,7 +233,10 @@ fn key<'v>(key: &'v Value<'_>) -> Option<&'v str> {
     }
 }
 
-fn has(map: &Value<'_>, name: &Value<'_>) -> bool {
+pub(crate) fn has<'d>(map: &Value<'d>, name: &Value<'d>) -> bool {
+    if let Value::Pairs(pairs, _) = map {
+        return pairs.iter().any(|(known, _)| known.is_same(name));
+    }
     let Some(name) = key(name) else { return false };
     match map {
         Value::Map(members) => members.contains_key(name),
@@ -247,10 +262,10 @@ pub(crate) fn fetch<'d>(base: &Value<'d>, property: &Value<'d>) -> Result<Value<
             Ok(members.get(name).map_or(Value::Nil, Value::from_json))
         }
         Value::Namespace(names) => Ok(key(property).and_then(|name| names(name)).unwrap_or(Value::Nil)),
-        Value::Pairs(pairs) => Ok(pairs
-            .iter()
-            .find(|(known, _)| known.is_same(property))
-            .map_or(Value::Nil, |(_, value)| value.clone())),
+        Value::Pairs(pairs, values) if property.is_hashable() => {
+            let found = pairs.iter().find(|(known, _)| known.is_same(property));
+            Ok(found.map_or_else(|| values.missing(), |(_, value)| value.clone()))
+        }
         Value::Text(text) => {
             let at = position(property, text.len())?;
             let byte = text.as_bytes().get(at).ok_or("the index is out of range")?;

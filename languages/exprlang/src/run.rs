@@ -7,10 +7,10 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use crate::builtins;
-use crate::node::{Binary, Elements, Kind, Loop, LoopName, Node, Unary};
+use crate::node::{Binary, Elements, Kind, Literal, Loop, LoopName, Node, Unary};
 use crate::operators;
 use crate::types::Type;
-use crate::value::{List, Value, Width};
+use crate::value::{List, Value, Values, Width};
 use crate::{Environment, Error};
 
 /// Nodes that one evaluation may visit.
@@ -125,11 +125,18 @@ impl<'d> Context<'_, 'd> {
                 };
                 Value::Bool(is_match)
             }
-            Kind::InTexts(left, texts) => match self.node(left, frame)? {
-                Value::Text(text) => Value::Bool(texts.iter().any(|one| *one == text)),
-                Value::Nil => Value::Bool(texts.iter().any(String::is_empty)),
-                other => return fail(format!("expected a string, found a {}", other.type_name()), left),
-            },
+            Kind::InKeys(left, keys) => {
+                let is_text = matches!(keys.first(), Some(Literal::Text(_)));
+                // A nil is looked for as the zero of the keys.
+                let key = match self.node(left, frame)? {
+                    Value::Text(text) if is_text => Literal::Text(text.into_owned()),
+                    Value::Int(number, Width::Int) if !is_text => Literal::Int(number),
+                    Value::Nil if is_text => Literal::Text(String::new()),
+                    Value::Nil => Literal::Int(0),
+                    other => return fail(format!("a {} is no key here", other.type_name()), left),
+                };
+                Value::Bool(keys.contains(&key))
+            }
             Kind::Slice(slice) => {
                 let base = self.node(&slice.base, frame)?;
                 let to = if let Some(to) = &slice.to {
@@ -250,23 +257,26 @@ impl<'d> Context<'_, 'd> {
             }
             Binary::Range => {
                 let (from, to) = (self.integer(left, frame)?, self.integer(right, frame)?);
-                let count = usize::try_from(i128::from(to) - i128::from(from) + 1).unwrap_or(0);
-                self.grow(count, node)?;
-                let numbers = (from..=to).map(Value::int).collect();
+                let length = operators::range_length(from, to);
+                self.grow(usize::try_from(length).unwrap_or(usize::MAX), node)?;
+                let numbers = (0..length).map(|at| Value::int(from + at)).collect();
                 return Ok(Value::List(Rc::new(numbers), Elements::Ints));
             }
             _ => {}
         }
         let (one, other) = (self.node(left, frame)?, self.node(right, frame)?);
-        // Where both sides are known to be of one type, nil is a mistake.
-        let is_typed = |of: &Type| matches!(of, Type::Int | Type::Text);
+        // Where both sides are known to be of one type, anything else is a mistake.
+        let is_wrong = |value: &Value<'d>| match left.of {
+            Type::Int => !matches!(value, Value::Int(_, Width::Int)),
+            Type::Text => !matches!(value, Value::Text(_)),
+            _ => false,
+        };
         if operator == Binary::Equal
-            && is_typed(&left.of)
             && left.of == right.of
-            && let Some((_, side)) =
-                [(&one, left), (&other, right)].into_iter().find(|(value, _)| value.is_nil())
+            && let Some((value, side)) =
+                [(&one, left), (&other, right)].into_iter().find(|(value, _)| is_wrong(value))
         {
-            return fail(format!("expected a {}, found nil", left.of), side);
+            return fail(format!("expected a {}, found a {}", left.of, value.type_name()), side);
         }
         operators::binary(operator, &one, &other).or_else(|message| fail(message, node))
     }
@@ -303,12 +313,13 @@ impl<'d> Context<'_, 'd> {
                     continue;
                 }
                 LoopName::GroupBy => {
-                    if value.elements().is_some() || value.members().is_some() {
+                    if !value.is_hashable() {
                         return fail(format!("a key can't be a {}", value.type_name()), &looped.body);
                     }
+                    let element = self.then(looped, element, index, frame)?;
                     match groups.iter_mut().find(|(key, _)| key.is_same(&value)) {
-                        Some((_, group)) => group.extend(element),
-                        None => groups.push((value, element.into_iter().collect())),
+                        Some((_, group)) => group.push(element),
+                        None => groups.push((value, vec![element])),
                     }
                     continue;
                 }
@@ -340,9 +351,10 @@ impl<'d> Context<'_, 'd> {
                 self.grow(kept.len(), &looped.list)?;
                 Ok(Value::list(kept))
             }
-            LoopName::GroupBy => Ok(Value::Pairs(Rc::new(
-                groups.into_iter().map(|(key, group)| (key, Value::list(group))).collect(),
-            ))),
+            LoopName::GroupBy => {
+                let groups = groups.into_iter().map(|(key, group)| (key, Value::list(group)));
+                Ok(Value::Pairs(Rc::new(groups.collect()), Values::Lists))
+            }
             _ if looped.must_find => fail("no element fits", &looped.body),
             _ => Ok(Value::Nil),
         }
@@ -367,7 +379,10 @@ impl<'d> Context<'_, 'd> {
 
     fn reduced(&self, looped: &Loop, elements: &List<'_, 'd>, frame: &mut Frame<'d>) -> Evaluated<'d> {
         let (mut sum, first) = match &looped.start {
-            Some(start) => (self.node(start, frame)?, 0),
+            // The start is in the loop already, at its first element.
+            Some(start) => {
+                (self.turn(start, Turn { element: elements.get(0), index: 0, sum: Value::Nil }, frame)?, 0)
+            }
             None => match elements.get(0) {
                 Some(element) => (element, 1),
                 None => return fail("an empty array can't be reduced without a start", &looped.list),

@@ -9,7 +9,7 @@ use crate::{Environment, Expression, Value};
 
 fn data() -> Json {
     json!({
-        "n": 5, "f": 1.5, "s": "text", "nul": null, "list": ["a", "b"], "nums": [3, 1, 2],
+        "n": 5, "f": 1.5, "s": "text", "nul": null, "big": [9_007_199_254_740_993_i64], "list": ["a", "b"], "nums": [3, 1, 2],
         "objs": [{"k": "x", "v": 1}, {"k": "y", "v": 2}], "deep": {"a": {"b": 7}}
     })
 }
@@ -23,6 +23,7 @@ fn evaluated(text: &str, data: &Json) -> Result<String, String> {
         [Value::Float(number)] => Ok(Value::Float(number * 2.0)),
         _ => Err("expected a number".to_owned()),
     });
+    environment.set_function("same", |arguments| arguments.first().cloned().ok_or_else(String::new));
     let expression = Expression::compile(text).map_err(|error| format!("{:?} {error}", error.span()))?;
     let value = expression.evaluate(&environment, Timestamp::UNIX_EPOCH);
     value.map(|value| value.print()).map_err(|error| format!("{:?} {error}", error.span()))
@@ -56,6 +57,34 @@ fn expressions_have_the_values_of_the_library() {
         ("twice(n)", "10"),
         ("false and nothing.at.all", "false"),
         ("s // a remark", "text"),
+        // What a map of groups doesn't have is a list that is nil.
+        ("any(groupBy(objs, .k).z, true)", "false"),
+        ("groupBy(objs, .k).z == nil", "true"),
+        ("groupBy(objs, .k).z == []", "false"),
+        ("groupBy(objs, .k).z ?? 'none'", "none"),
+        ("len(groupBy(objs, .k).z) + len(split(s, 't', 0))", "0"),
+        ("groupBy([], #) ?? 'none'", "none"),
+        ("string(groupBy(8..11, #))", "map[8:[8] 9:[9] 10:[10] 11:[11]]"),
+        // Arguments of functions of the caller, and keys of the unknown, are not checked.
+        ("same(1 == '1')", "false"),
+        ("get(list, 1 == '1') ?? 'none'", "none"),
+        // Numbers.
+        ("int(1e300)", "-9223372036854775808"),
+        ("len(0..9223372036854775807)", "0"),
+        ("1.1 ** 10", "2.593742460100002"),
+        ("2 ** 1.5", "2.82842712474619"),
+        ("float('1_0')", "10"),
+        ("sum([duration('1s'), 1])", "1000000001"),
+        ("median([1e308, 1e308])", "+Inf"),
+        ("toJSON(big)", "[\n  9007199254740992\n]"),
+        (r"'\UFFFFFFFF\ud800'", "\u{fffd}\u{fffd}"),
+        // Loops.
+        ("first(filter(filter([1, 'a'], # == 1), # == 1))", "1"),
+        ("first(filter(filter([1, 'a'], # > 0), # == 1))", "1"),
+        ("map([[3, 1]], reduce(#, #acc + #, #))", "[7]"),
+        ("sortBy([fromPairs([['v', 2]]), fromPairs([['v', 1]])], 'v')[0].v", "1"),
+        ("findIndex([1], # > 1) in [0, 1]", "true"),
+        ("date('2024-02-29T12:30:45Z').Round(duration('7m')).Minute()", "28"),
     ] {
         assert_eq!(evaluated(text, &data()).as_deref(), Ok(expected), "{text}");
     }
@@ -74,6 +103,15 @@ fn mistakes_have_their_place() {
         ("'open", "0..5 the text has no end"),
         ("5 % 0", "0..5 division by zero"),
         ("list[9]", "0..7 the index is out of range"),
+        ("float(' 1')", "0..11 ` 1` is no float"),
+        ("float('1e999')", "0..14 `1e999` is no float"),
+        ("sum(map(s, #))", "0..14 `sum` can't take (array)"),
+        ("groupBy(deep, 1)", "8..12 the members of a map have no order"),
+        ("groupBy([[1]], #)", "15..16 a key can't be a array"),
+        ("groupBy(list, #)[list]", "0..22 a map has no member"),
+        ("(true ? 1 : n) == (false ? 1 : n)", "19..32 expected a int, found a float"),
+        ("date('2024-02-29').Month() in [1, 2]", "0..26 a time.Month is no key here"),
+        ("get($env, 'n') < 9", "0..18 `<` can't take a nil and a int"),
         ("a ?? b == c", "7..9 `==` and `??` can't be mixed: wrap one of them in parentheses"),
     ] {
         let found = evaluated(text, &data()).unwrap_err();

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Zoned};
 use serde_json::Value as Json;
 
 use crate::node::{Elements, Literal};
+use crate::operators;
 
 /// A function that the caller gives.
 pub type Function<'d> = Rc<dyn Fn(&[Value<'d>]) -> Result<Value<'d>, String> + 'd>;
@@ -27,7 +28,7 @@ pub enum Value<'d> {
     List(Rc<Vec<Value<'d>>>, Elements),
     Map(Rc<BTreeMap<String, Value<'d>>>),
     /// A map with anything for keys.
-    Pairs(Rc<Vec<(Value<'d>, Value<'d>)>>),
+    Pairs(Rc<Vec<(Value<'d>, Value<'d>)>>, Values),
     /// A list or a map of the data, looked at only where the expression goes.
     Json(&'d Json),
     Time(Box<Zoned>),
@@ -39,6 +40,23 @@ pub enum Value<'d> {
     Function(Function<'d>),
     /// A map that is asked for its members one by one.
     Namespace(Namespace<'d>),
+}
+
+/// What the values of a map with anything for keys are declared to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    Any,
+    Lists,
+}
+
+impl Values {
+    /// What such a map gives for a key that it doesn't have.
+    pub(crate) fn missing<'d>(self) -> Value<'d> {
+        match self {
+            Self::Any => Value::Nil,
+            Self::Lists => Value::absent_list(),
+        }
+    }
 }
 
 /// Go's integer types that expressions meet.
@@ -146,7 +164,30 @@ impl<'d> Value<'d> {
     }
 
     pub fn is_nil(&self) -> bool {
-        matches!(self, Self::Nil)
+        match self {
+            Self::Nil | Self::List(_, Elements::Absent) => true,
+            // There is no map until there is a group.
+            Self::Pairs(pairs, Values::Lists) => pairs.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// What a map of Go has where a list is missing.
+    pub(crate) fn absent_list() -> Self {
+        Self::List(Rc::default(), Elements::Absent)
+    }
+
+    /// Whether it can be a key of a map.
+    pub(crate) fn is_hashable(&self) -> bool {
+        !matches!(
+            self,
+            Self::List(..)
+                | Self::Json(_)
+                | Self::Map(_)
+                | Self::Pairs(..)
+                | Self::Function(_)
+                | Self::Namespace(_)
+        )
     }
 
     /// The elements; `None` where this is no list.
@@ -163,7 +204,7 @@ impl<'d> Value<'d> {
         match self {
             Self::Text(text) => Some(List::Bytes(text.as_bytes())),
             Self::Map(members) => Some(List::Counted(members.len())),
-            Self::Pairs(pairs) => Some(List::Counted(pairs.len())),
+            Self::Pairs(pairs, _) => Some(List::Counted(pairs.len())),
             Self::Json(Json::Object(members)) => Some(List::Counted(members.len())),
             _ => self.elements(),
         }
@@ -192,7 +233,7 @@ impl<'d> Value<'d> {
             Self::Float(_) => "float",
             Self::Text(_) => "string",
             Self::List(..) | Self::Json(Json::Array(_)) => "array",
-            Self::Map(_) | Self::Pairs(_) | Self::Json(_) | Self::Namespace(_) => "map",
+            Self::Map(_) | Self::Pairs(..) | Self::Json(_) | Self::Namespace(_) => "map",
             Self::Time(_) => "time.Time",
             Self::Duration(_) => "time.Duration",
             Self::Month(_) => "time.Month",
@@ -204,7 +245,7 @@ impl<'d> Value<'d> {
     /// Equal down to the types: 1 is not 1.0 here.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Nil, Self::Nil) => true,
+            _ if self.is_nil() && other.is_nil() => true,
             (Self::Bool(one), Self::Bool(other)) => one == other,
             (Self::Int(one, width), Self::Int(other, other_width)) => one == other && width == other_width,
             #[expect(clippy::float_cmp, reason = "equality of numbers is what is asked for")]
@@ -215,8 +256,9 @@ impl<'d> Value<'d> {
             (Self::Month(one), Self::Month(other)) | (Self::Weekday(one), Self::Weekday(other)) => {
                 one == other
             }
-            (Self::Pairs(one), Self::Pairs(other)) => {
-                one.len() == other.len()
+            (Self::Pairs(one, values), Self::Pairs(other, other_values)) => {
+                values == other_values
+                    && one.len() == other.len()
                     && one.iter().all(|(key, value)| {
                         other.iter().any(|(other, found)| key.is_same(other) && value.is_same(found))
                     })
@@ -269,11 +311,14 @@ impl<'d> Value<'d> {
                 let members = members.iter().map(|(name, value)| format!("{name}:{}", value.print()));
                 format!("map[{}]", members.collect::<Vec<_>>().join(" "))
             }
-            Self::Pairs(pairs) => {
-                let mut pairs: Vec<_> =
-                    pairs.iter().map(|(key, value)| format!("{}:{}", key.print(), value.print())).collect();
-                pairs.sort_unstable();
-                format!("map[{}]", pairs.join(" "))
+            Self::Pairs(pairs, _) => {
+                let mut pairs = pairs.to_vec();
+                pairs.sort_by(|(one, _), (other, _)| {
+                    let order = operators::order(one, other, "<").ok().flatten();
+                    order.unwrap_or_else(|| one.print().cmp(&other.print()))
+                });
+                let pairs = pairs.iter().map(|(key, value)| format!("{}:{}", key.print(), value.print()));
+                format!("map[{}]", pairs.collect::<Vec<_>>().join(" "))
             }
             Self::Function(_) | Self::Namespace(_) => "func".to_owned(),
         }
@@ -282,7 +327,7 @@ impl<'d> Value<'d> {
     /// As JSON; `None` where it has no form there.
     pub fn to_json(&self) -> Option<Json> {
         Some(match self {
-            Self::Nil => Json::Null,
+            Self::Nil | Self::List(_, Elements::Absent) => Json::Null,
             Self::Bool(value) => Json::Bool(*value),
             Self::Int(number, _) => Json::from(*number),
             Self::Float(number) if number.is_finite() => Json::from(*number),
@@ -290,7 +335,7 @@ impl<'d> Value<'d> {
             Self::Time(at) => Json::from(zetes_gotime::format(zetes_gotime::RFC3339_NANO, at)),
             Self::Duration(duration) => Json::from(i64::try_from(duration.as_nanos()).ok()?),
             Self::Month(number) | Self::Weekday(number) => Json::from(*number),
-            Self::Json(json) => (*json).clone(),
+            Self::Json(json) => as_floats(json),
             Self::List(elements, _) => {
                 elements.iter().map(Self::to_json).collect::<Option<_>>().map(Json::Array)?
             }
@@ -298,7 +343,19 @@ impl<'d> Value<'d> {
                 let members = members.iter().map(|(name, value)| Some((name.clone(), value.to_json()?)));
                 members.collect::<Option<_>>().map(Json::Object)?
             }
-            Self::Float(_) | Self::Pairs(_) | Self::Function(_) | Self::Namespace(_) => return None,
+            Self::Float(_) | Self::Pairs(..) | Self::Function(_) | Self::Namespace(_) => return None,
         })
+    }
+}
+
+/// A document whose numbers are floats, as everywhere in an expression.
+fn as_floats(json: &Json) -> Json {
+    match json {
+        Json::Number(number) => number.as_f64().map_or(Json::Null, Json::from),
+        Json::Array(elements) => elements.iter().map(as_floats).collect(),
+        Json::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), as_floats(value))).collect()
+        }
+        other => other.clone(),
     }
 }

@@ -281,6 +281,8 @@ fn split_at_pipe(text: &str) -> (&str, &str) {
                 let query = text.get(at + 1..).unwrap_or_default();
                 at += 1 + closing(query).unwrap_or(query.len());
             }
+            // What follows `.#` is never a pipe to the reference: it belongs to the path of the elements.
+            b'.' if bytes.get(at + 1) == Some(&b'#') && bytes.get(at + 2) == Some(&b'|') => at += 2,
             b'|' => return text.split_at_checked(at).unwrap_or((text, "")),
             _ => {}
         }

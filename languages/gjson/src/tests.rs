@@ -93,6 +93,32 @@ fn the_first_colon_ends_the_name_of_a_member() {
 }
 
 #[test]
+fn a_pattern_tries_the_next_member_where_one_leads_nowhere() {
+    const NESTED: &str = r#"{"a":{"b":{"c":1}},"l":[[1,2],[3]],"s":"x"}"#;
+    check(NESTED, "?.0", "[1,2]");
+    check(NESTED, "*.1.0", "3");
+    check(NESTED, "*.*.c", "1");
+    check(NESTED, "*.#", "2");
+    check(NESTED, "*.x.@tostr", r#""""#);
+    check(NESTED, "z*.x.@tostr", None);
+    assert_eq!(set_raw(NESTED, "?.1", "0").unwrap(), r#"{"a":{"b":{"c":1}},"l":[[1,2],0],"s":"x"}"#);
+}
+
+#[test]
+fn a_member_may_be_named_as_the_elements_are() {
+    check(r##"{"#":10}"##, "#", "10");
+    check(r##"{"#":{"a":[1]}}"##, "#.a.#", "1");
+    check(r#"{"a":10}"#, "#", None);
+}
+
+#[test]
+fn a_pipe_behind_a_count_within_elements_is_part_of_their_path() {
+    check(FRIENDS, "f.#.b.#|0", "[]");
+    check(FRIENDS, "f.#.b.#", "[2,1]");
+    check(FRIENDS, "f.#.b|#", "2");
+}
+
+#[test]
 fn an_escaped_digit_is_no_index() {
     check("[1,2]", r"\1", None);
     check(r#"{"1":2}"#, r"\1", "2");

@@ -20,9 +20,9 @@ const FUNCTIONS: [(&str, Function); 19] = [
         Ok(Value::text(call.arguments.iter().map(print).collect::<Vec<_>>().join(" ") + "\n"))
     }),
     ("printf", |call| Ok(Value::text(sprintf(&call.text(0)?, call.arguments.get(1..).unwrap_or_default())))),
-    ("html", |call| Ok(Value::text(escape::html(&sprint(&call.arguments))))),
-    ("js", |call| Ok(Value::text(escape::js(&sprint(&call.arguments))))),
-    ("urlquery", |call| Ok(Value::text(escape::urlquery(&sprint(&call.arguments))))),
+    ("html", |call| Ok(Value::text(escape::html(&shown(call))))),
+    ("js", |call| Ok(Value::text(escape::js(&shown(call))))),
+    ("urlquery", |call| Ok(Value::text(escape::urlquery(&shown(call))))),
     ("call", |_| Err("there is nothing that could be called".to_owned())),
     ("eq", equal),
     ("ne", |call| {
@@ -55,6 +55,12 @@ pub(crate) fn sprint(values: &[Value<'_>]) -> String {
         last_was_text = is_text;
     }
     out
+}
+
+/// The arguments as `html`, `js` and `urlquery` see them: nil is what an action prints for it.
+fn shown(call: &Call<'_>) -> String {
+    let values = call.all().map(|value| if value.is_nil() { Value::text("<no value>") } else { value });
+    sprint(&values.collect::<Vec<_>>())
 }
 
 fn length<'d>(call: &Call<'d>) -> Result<Value<'d>, String> {
@@ -128,7 +134,7 @@ fn equal<'d>(call: &Call<'d>) -> Result<Value<'d>, String> {
 fn is_equal(one: &Value<'_>, other: &Value<'_>) -> Result<bool, String> {
     match (one, other) {
         (Value::Bool(one), Value::Bool(other)) => Ok(one == other),
-        (Value::Int(one, _), Value::Int(other, _)) => Ok(one == other),
+        (one, other) if whole(one).is_some() && whole(other).is_some() => Ok(whole(one) == whole(other)),
         #[expect(clippy::float_cmp, reason = "equality of numbers is what is asked for")]
         (Value::Float(one), Value::Float(other)) => Ok(one == other),
         (Value::String(one), Value::String(other)) => Ok(one == other),
@@ -141,15 +147,23 @@ fn is_equal(one: &Value<'_>, other: &Value<'_>) -> Result<bool, String> {
     }
 }
 
+/// A number of any of Go's integer types, those with methods, too.
+fn whole(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Int(number, _) => Some(*number),
+        Value::Object(object) => object.as_integer(),
+        _ => None,
+    }
+}
+
 fn ordered<'d>(call: &Call<'d>, fits: fn(Ordering) -> bool) -> Result<Value<'d>, String> {
     call.expect(2)?;
     let order = match (call.any(0), call.any(1)) {
-        (Value::Int(one, _), Value::Int(other, _)) => Some(one.cmp(&other)),
+        (one, other) if whole(&one).is_some() && whole(&other).is_some() => {
+            whole(&one).partial_cmp(&whole(&other))
+        }
         (Value::Float(one), Value::Float(other)) => one.partial_cmp(&other),
         (Value::String(one), Value::String(other)) => Some(one.as_bytes().cmp(other.as_bytes())),
-        (Value::Object(one), Value::Object(other)) => {
-            one.as_integer().zip(other.as_integer()).map(|(a, b)| a.cmp(&b))
-        }
         (one, other) if one.type_name() == other.type_name() => {
             return Err("invalid type for comparison".to_owned());
         }

@@ -1,5 +1,7 @@
 //! What `html`, `js` and `urlquery` do to a text.
 
+use crate::quote::is_printable;
+
 pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -24,7 +26,9 @@ pub(crate) fn js(text: &str) -> String {
             '\'' => out.push_str("\\'"),
             '"' => out.push_str("\\\""),
             '<' | '>' | '&' | '=' => out.push_str(&format!("\\u{:04X}", u32::from(character))),
-            other if other.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(other))),
+            other if other < ' ' || (!other.is_ascii() && !is_printable(other)) => {
+                out.push_str(&format!("\\u{:04X}", u32::from(other)));
+            }
             other => out.push(other),
         }
     }

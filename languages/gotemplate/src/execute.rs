@@ -10,13 +10,15 @@ use crate::function::{Call, MAX_BYTES, MAX_ELEMENTS};
 use crate::node::{Branch, Command, Defined, List, Named, Node, Number, Operand, Pipe, What};
 use crate::print::print_into;
 use crate::sprig::Patterns;
-use crate::value::{IntKind, Value};
-use crate::{Error, Template};
+use crate::value::Value;
+use crate::{Error, Template, weight};
 
 /// Templates call each other so deep at most.
 const MAX_DEPTH: usize = 64;
 /// Nodes that one rendering may visit.
 const MAX_STEPS: usize = 2_000_000;
+/// Parts of a list or a map to look at, for as much as a step.
+const PARTS_PER_STEP: usize = 16;
 
 pub(crate) fn render<'d>(template: &'d Template, input: Value<'d>, now: Timestamp) -> Result<String, Error> {
     let dot = Value::map([("Input".to_owned(), input)].into());
@@ -106,7 +108,8 @@ impl<'d> State<'_, 'd> {
 
     fn range(&mut self, branch: &Branch, dot: &Value<'d>) -> Result<Flow, Error> {
         let known = self.variables.len();
-        let value = self.pipe_value(&branch.pipe, dot)?;
+        // The variables are the whole value first: `else` sees them so.
+        let value = self.pipe(&branch.pipe, dot)?;
         let pairs = Self::pairs(&branch.pipe, value)?;
         if pairs.is_empty() {
             let flow = self.list(&branch.otherwise, dot);
@@ -114,18 +117,15 @@ impl<'d> State<'_, 'd> {
             return flow;
         }
         let names = &branch.pipe.variables;
-        if !branch.pipe.assigns {
-            self.variables.extend(names.iter().map(|name| (name.clone(), Value::Missing)));
-        }
         let inner = self.variables.len();
         for (key, element) in pairs {
             self.step(&branch.pipe.span)?;
             match names.as_slice() {
                 [] => {}
-                [one] => self.set(one, element.clone()),
+                [one] => self.set(one, element.clone(), &branch.pipe.span)?,
                 [first, second, ..] => {
-                    self.set(first, key);
-                    self.set(second, element.clone());
+                    self.set(first, key, &branch.pipe.span)?;
+                    self.set(second, element.clone(), &branch.pipe.span)?;
                 }
             }
             let flow = self.list(&branch.list, &element)?;
@@ -194,10 +194,11 @@ impl<'d> State<'_, 'd> {
         Ok(())
     }
 
-    fn set(&mut self, name: &str, value: Value<'d>) {
-        if let Some((_, known)) = self.variables.iter_mut().rev().find(|(known, _)| known == name) {
-            *known = value;
-        }
+    fn set(&mut self, name: &str, value: Value<'d>, span: &Range<usize>) -> Result<(), Error> {
+        let known = self.variables.iter_mut().rev().find(|(known, _)| known == name);
+        let (_, known) = known.ok_or_else(|| undefined(name, span))?;
+        *known = value;
+        Ok(())
     }
 
     /// The value of a pipeline, put into its variables.
@@ -205,7 +206,7 @@ impl<'d> State<'_, 'd> {
         let value = self.pipe_value(pipe, dot)?;
         for name in &pipe.variables {
             if pipe.assigns {
-                self.set(name, value.clone());
+                self.set(name, value.clone(), &pipe.span)?;
             } else {
                 self.variables.push((name.clone(), value.clone()));
             }
@@ -253,14 +254,19 @@ impl<'d> State<'_, 'd> {
     ) -> Evaluated<'d> {
         let (base, path) = match &operand.what {
             What::Field(path) => (dot.clone(), path),
-            What::Variable(name, path) => (self.variable(name), path),
+            What::Variable(name, path) => (self.variable(name, &operand.span)?, path),
             What::Chain(inner, path) => (self.operand(inner, dot)?, path),
             _ => return Err(Error::new("arguments are given to what is no function", operand.span.clone())),
         };
         let Some((last, path)) = path.split_last() else {
             return Err(Error::new("arguments are given to what is no function", operand.span.clone()));
         };
-        let receiver = Self::fields(base, path, &operand.span)?.shallow();
+        let receiver = Self::fields(base, path, &operand.span)?;
+        // What is missing has no members, whatever they are given.
+        if matches!(receiver, Value::Missing) {
+            return Ok(receiver);
+        }
+        let receiver = receiver.shallow();
         let mut values = Vec::with_capacity(arguments.len() + 1);
         for argument in arguments {
             values.push(self.operand(argument, dot)?);
@@ -297,7 +303,12 @@ impl<'d> State<'_, 'd> {
         }
         values.extend(piped);
         let call = Call { arguments: values, now: self.now, patterns: self.patterns };
-        (named.function)(&call).map_err(|error| Error::new(format!("{}: {error}", named.name), span.clone()))
+        let failed = |error: &str| Error::new(format!("{}: {error}", named.name), span.clone());
+        let value = (named.function)(&call).map_err(|error| failed(&error))?;
+        if matches!(value, Value::List(_) | Value::Map(_)) {
+            self.steps += weight::parts(&value).map_err(failed)? / PARTS_PER_STEP;
+        }
+        Ok(value)
     }
 
     /// Looks at no more arguments than it takes to decide.
@@ -326,17 +337,16 @@ impl<'d> State<'_, 'd> {
             What::Nil => Ok(Value::Nil),
             What::Bool(value) => Ok(Value::Bool(*value)),
             What::Number(Number::Int(number)) => Ok(Value::int(*number)),
-            What::Number(Number::Rune(number)) => Ok(Value::Int(*number, IntKind::Int32)),
             What::Number(Number::Float(number)) => Ok(Value::Float(*number)),
             What::String(text) => Ok(Value::text(text.clone())),
             What::Field(path) => Self::fields(dot.clone(), path, &operand.span),
             What::Variable(name, path) => {
-                let value = self.variable(name);
+                let value = self.variable(name, &operand.span)?;
                 Self::fields(value, path, &operand.span)
             }
             What::Chain(inner, path) => {
                 let value = self.operand(inner, dot)?;
-                if value.is_nil() {
+                if matches!(inner.what, What::Nil) {
                     return Err(Error::new("a field of nil", operand.span.clone()));
                 }
                 Self::fields(value, path, &operand.span)
@@ -346,9 +356,9 @@ impl<'d> State<'_, 'd> {
         }
     }
 
-    fn variable(&self, name: &str) -> Value<'d> {
+    fn variable(&self, name: &str, span: &Range<usize>) -> Evaluated<'d> {
         let found = self.variables.iter().rev().find(|(known, _)| known == name);
-        found.map_or(Value::Missing, |(_, value)| value.clone())
+        found.map(|(_, value)| value.clone()).ok_or_else(|| undefined(name, span))
     }
 
     fn fields(base: Value<'d>, path: &[String], span: &Range<usize>) -> Evaluated<'d> {
@@ -358,6 +368,10 @@ impl<'d> State<'_, 'd> {
         }
         Ok(value)
     }
+}
+
+fn undefined(name: &str, span: &Range<usize>) -> Error {
+    Error::new(format!("undefined variable `{name}`"), span.clone())
 }
 
 fn field<'d>(value: Value<'d>, name: &str) -> Result<Value<'d>, String> {

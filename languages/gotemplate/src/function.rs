@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::sprig::Patterns;
-use crate::value::Value;
+use crate::value::{IntKind, Value};
 
 /// Bytes that one value may take.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
@@ -66,10 +66,10 @@ impl<'d> Call<'d> {
         }
     }
 
-    /// An argument that must be a whole number.
+    /// An argument that must be an `int`; an `int64` is none.
     pub(crate) fn int(&self, at: usize) -> Result<i64, String> {
         match self.any(at) {
-            Value::Int(number, _) => Ok(number),
+            Value::Int(number, IntKind::Int) => Ok(number),
             other => Err(wrong("int", &other)),
         }
     }

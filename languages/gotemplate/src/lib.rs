@@ -19,6 +19,7 @@
 mod builtins;
 mod escape;
 mod execute;
+mod floats;
 mod function;
 mod lex;
 mod literal;
@@ -27,8 +28,10 @@ mod objects;
 mod parse;
 mod print;
 mod printf;
+mod quote;
 mod sprig;
 mod value;
+mod weight;
 
 use std::fmt;
 use std::ops::Range;

@@ -1,6 +1,7 @@
 //! Literals as Go writes them: strings with escapes, characters, numbers.
 
 use crate::node::Number;
+use crate::value::lossy;
 
 /// The text of a quoted string or character, without its quotes.
 pub(crate) fn unquote(quoted: &str) -> Option<String> {
@@ -41,7 +42,7 @@ pub(crate) fn unquote(quoted: &str) -> Option<String> {
             _ => return None,
         }
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(lossy(&bytes))
 }
 
 fn push(bytes: &mut Vec<u8>, code: u32) -> Option<()> {
@@ -62,7 +63,7 @@ pub(crate) fn character(quoted: &str) -> Option<Number> {
     let text = unquote(quoted)?;
     let mut characters = text.chars();
     let one = characters.next()?;
-    characters.next().is_none().then(|| Number::Rune(i64::from(u32::from(one))))
+    characters.next().is_none().then(|| Number::Int(i64::from(u32::from(one))))
 }
 
 /// An integer where it is written as one, otherwise a float.
@@ -73,7 +74,7 @@ pub(crate) fn number(text: &str) -> Option<Number> {
     if let Some(integer) = integer(text) {
         return Some(Number::Int(integer));
     }
-    let is_float = text.contains(['.', 'e', 'E', 'p', 'P']);
+    let is_float = text.contains(['.', 'e', 'E', 'p', 'P']) && !text.contains(['i', 'I', 'n', 'N']);
     is_float.then(|| float(text)).flatten().map(Number::Float)
 }
 
@@ -106,13 +107,25 @@ pub(crate) fn integer(text: &str) -> Option<i64> {
     i64::try_from(if negative { -value } else { value }).ok()
 }
 
-fn float(text: &str) -> Option<f64> {
-    if text.contains("0x") || text.contains("0X") {
+/// As Go's `ParseFloat(text, 64)`: what is too large is none.
+pub(crate) fn float(text: &str) -> Option<f64> {
+    let lower = text.to_ascii_lowercase();
+    let unsigned = lower.strip_prefix(['+', '-']).unwrap_or(&lower);
+    if unsigned.starts_with("0x") {
         return hexadecimal_float(text);
     }
-    let plain = text.replace('_', "");
-    let is_plain = plain.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E'));
-    if is_plain { plain.parse().ok().filter(|float: &f64| float.is_finite()) } else { None }
+    if matches!(unsigned, "nan" | "inf" | "infinity") {
+        return if unsigned == "nan" && unsigned != lower { None } else { lower.parse().ok() };
+    }
+    let is_misplaced = |(at, _): (usize, &str)| {
+        let is_digit =
+            |at: Option<usize>| at.and_then(|at| lower.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+        !is_digit(at.checked_sub(1)) || !is_digit(Some(at + 1))
+    };
+    if lower.match_indices('_').any(is_misplaced) {
+        return None;
+    }
+    lower.replace('_', "").parse().ok().filter(|float: &f64| float.is_finite())
 }
 
 /// `0x1.8p3`

@@ -69,7 +69,6 @@ pub(crate) enum What {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Number {
     Int(i64),
-    Rune(i64),
     Float(f64),
 }
 

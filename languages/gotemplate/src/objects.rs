@@ -3,17 +3,24 @@
 use std::cmp::Ordering;
 use std::sync::LazyLock;
 
-use jiff::{SignedDuration, Zoned};
+use jiff::{SignedDuration, Span, Zoned};
 use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::value::{IntKind, Value};
+
+/// The start of the year 1, in seconds: what Go takes for no time.
+pub(crate) const YEAR_ONE: i128 = -62_135_596_800;
 
 /// A Go value that is neither a number, a text, a list nor a map.
 #[derive(Clone, Debug)]
 pub enum Object {
     Time(Box<Zoned>),
     Duration(SignedDuration),
+    /// From 1.
+    Month(i8),
+    /// From Sunday, 0.
+    Weekday(i8),
     Version(Version),
 }
 
@@ -31,13 +38,15 @@ pub struct Version {
 
 impl Object {
     pub(crate) fn truth(&self) -> bool {
-        !matches!(self, Self::Duration(duration) if duration.is_zero())
+        self.as_integer() != Some(0)
     }
 
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Time(_) => "time.Time",
             Self::Duration(_) => "time.Duration",
+            Self::Month(_) => "time.Month",
+            Self::Weekday(_) => "time.Weekday",
             Self::Version(_) => "*semver.Version",
         }
     }
@@ -46,6 +55,7 @@ impl Object {
         match self {
             Self::Time(_) => "struct",
             Self::Duration(_) => "int64",
+            Self::Month(_) | Self::Weekday(_) => "int",
             Self::Version(_) => "ptr",
         }
     }
@@ -54,6 +64,8 @@ impl Object {
         match self {
             Self::Time(at) => zetes_gotime::format(zetes_gotime::DEFAULT, at),
             Self::Duration(duration) => zetes_gotime::duration::format(*duration),
+            Self::Month(number) => zetes_gotime::month(*number).to_owned(),
+            Self::Weekday(number) => zetes_gotime::weekday(*number).to_owned(),
             Self::Version(version) => version.print(),
         }
     }
@@ -61,15 +73,18 @@ impl Object {
     pub(crate) fn to_json(&self) -> Json {
         match self {
             Self::Time(at) => Json::from(zetes_gotime::format(zetes_gotime::RFC3339_NANO, at)),
-            Self::Duration(_) => self.as_integer().map_or(Json::Null, Json::from),
+            Self::Duration(_) | Self::Month(_) | Self::Weekday(_) => {
+                self.as_integer().map_or(Json::Null, Json::from)
+            }
             Self::Version(version) => Json::from(version.print()),
         }
     }
 
-    /// Nanoseconds of a duration.
+    /// Nanoseconds of a duration, the number of a month or of a day of the week.
     pub(crate) fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Duration(duration) => i64::try_from(duration.as_nanos()).ok(),
+            Self::Month(number) | Self::Weekday(number) => Some(i64::from(*number)),
             _ => None,
         }
     }
@@ -77,9 +92,8 @@ impl Object {
     pub(crate) fn equals(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Time(one), Self::Time(other)) => one.timestamp() == other.timestamp(),
-            (Self::Duration(one), Self::Duration(other)) => one == other,
             (Self::Version(one), Self::Version(other)) => one == other,
-            _ => false,
+            (one, other) => one.type_name() == other.type_name() && one.as_integer() == other.as_integer(),
         }
     }
 
@@ -92,6 +106,7 @@ impl Object {
         match self {
             Self::Time(at) => time_member(at, name, arguments),
             Self::Duration(duration) => duration_member(*duration, name),
+            Self::Month(_) | Self::Weekday(_) => (name == "String").then(|| Ok(Value::text(self.print()))),
             Self::Version(version) => version.member(name, arguments),
         }
     }
@@ -103,20 +118,30 @@ fn time_member<'d>(at: &Zoned, name: &str, arguments: &[Value<'d>]) -> Option<Re
     let given = |what: &str| Err(format!("`{name}` wants {what}"));
     Some(Ok(match name {
         "Year" => Value::int(i64::from(at.year())),
-        "Month" => Value::int(i64::from(at.month())),
+        "Month" => Value::Object(Object::Month(at.month())),
         "Day" => Value::int(i64::from(at.day())),
         "Hour" => Value::int(i64::from(at.hour())),
         "Minute" => Value::int(i64::from(at.minute())),
         "Second" => Value::int(i64::from(at.second())),
         "Nanosecond" => Value::int(i64::from(at.subsec_nanosecond())),
         "YearDay" => Value::int(i64::from(at.day_of_year())),
-        "Weekday" => Value::text(zetes_gotime::format("Monday", at)),
+        "Weekday" => Value::Object(Object::Weekday(at.weekday().to_sunday_zero_offset())),
         "Unix" => Value::int64(at.timestamp().as_second()),
         "UnixMilli" => Value::int64(at.timestamp().as_millisecond()),
         "UnixNano" => Value::int64(i64::try_from(at.timestamp().as_nanosecond()).unwrap_or(i64::MAX)),
         "UTC" => time(at.with_time_zone(jiff::tz::TimeZone::UTC)),
         "String" => Value::text(zetes_gotime::format(zetes_gotime::DEFAULT, at)),
-        "IsZero" => Value::Bool(false),
+        "UnixMicro" => Value::int64(at.timestamp().as_microsecond()),
+        "IsZero" => Value::Bool(at.timestamp().as_nanosecond() == YEAR_ONE * 1_000_000_000),
+        "AddDate" => match arguments {
+            [Value::Int(years, _), Value::Int(months, _), Value::Int(days, _)] => {
+                match added(at, *years, *months, *days) {
+                    Ok(at) => time(at),
+                    Err(_) => return Some(Err("there is no such time".to_owned())),
+                }
+            }
+            _ => return Some(given("years, months and days")),
+        },
         "Format" => match argument {
             Some(Value::String(layout)) => Value::text(zetes_gotime::format(&layout, at)),
             _ => return Some(given("a layout")),
@@ -130,7 +155,10 @@ fn time_member<'d>(at: &Zoned, name: &str, arguments: &[Value<'d>]) -> Option<Re
         },
         "Sub" => match argument {
             Some(Value::Object(Object::Time(other))) => {
-                Value::Object(Object::Duration(at.timestamp().duration_since(other.timestamp())))
+                let nanoseconds = at.timestamp().duration_since(other.timestamp()).as_nanos();
+                // What Go's type can't hold is the most that it can.
+                let nanoseconds = nanoseconds.clamp(i64::MIN.into(), i64::MAX.into());
+                Value::Object(Object::Duration(SignedDuration::from_nanos_i128(nanoseconds)))
             }
             _ => return Some(given("a time")),
         },
@@ -149,12 +177,25 @@ fn time_member<'d>(at: &Zoned, name: &str, arguments: &[Value<'d>]) -> Option<Re
     }))
 }
 
+/// Months first; a day that the month has not is one of the next.
+fn added(at: &Zoned, years: i64, months: i64, days: i64) -> Result<Zoned, jiff::Error> {
+    let first = at.datetime().with().day(1).build()?;
+    let span = Span::new().try_months(years.saturating_mul(12).saturating_add(months))?;
+    let days = Span::new().try_days(days.saturating_add(i64::from(at.day()) - 1))?;
+    first.checked_add(span)?.checked_add(days)?.to_zoned(at.time_zone().clone())
+}
+
 fn duration_member<'d>(duration: SignedDuration, name: &str) -> Option<Result<Value<'d>, String>> {
-    let seconds = duration.as_secs_f64();
+    // The whole ones first, then the part: so Go counts, and the last digit shows it.
+    #[expect(clippy::cast_precision_loss, reason = "a float is asked for")]
+    let units = |size: i128| {
+        let nanoseconds = duration.as_nanos();
+        Value::Float((nanoseconds / size) as f64 + (nanoseconds % size) as f64 / size as f64)
+    };
     Some(Ok(match name {
-        "Hours" => Value::Float(seconds / 3600.0),
-        "Minutes" => Value::Float(seconds / 60.0),
-        "Seconds" => Value::Float(seconds),
+        "Hours" => units(3_600_000_000_000),
+        "Minutes" => units(60_000_000_000),
+        "Seconds" => units(1_000_000_000),
         "Milliseconds" => Value::int64(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
         "Microseconds" => Value::int64(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
         "Nanoseconds" => Value::int64(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),

@@ -113,13 +113,11 @@ impl Parser {
 
     /// Behind `{{`.
     fn action(&mut self, nodes: &mut List) -> Result<Option<Ended>, Error> {
+        let open = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        // Its opening takes in all of a comment.
+        let is_comment = open.is_some_and(|open| open.span.len() > 3);
         self.skip_space();
         if self.peek_kind() == Some(&Kind::Close) {
-            // A comment; an empty action is a mistake.
-            let is_comment = self
-                .tokens
-                .get(self.at.wrapping_sub(1))
-                .is_some_and(|open| open.span.end > open.span.start + 3);
             if is_comment {
                 self.at += 1;
                 return Ok(None);
@@ -293,6 +291,8 @@ impl Parser {
         self.skip_space();
         let start = self.place().start;
         let (variables, assigns) = self.declared(is_range)?;
+        // Known from here on, even if only assigned to: what nobody declared is found when it is looked at.
+        self.variables.extend(variables.iter().cloned());
         let mut commands = Vec::new();
         loop {
             self.skip_space();
@@ -303,9 +303,6 @@ impl Parser {
                 }
                 self.at += 1;
                 check_stages(&commands)?;
-                if !assigns {
-                    self.variables.extend(variables.iter().cloned());
-                }
                 return Ok(Pipe { variables, assigns, commands, span: start..end.max(start) });
             }
             commands.push(self.command(closing)?);
@@ -317,7 +314,6 @@ impl Parser {
         let before = self.at;
         let mut names = Vec::new();
         while let Some(Kind::Variable(name)) = self.peek_kind().cloned() {
-            let span = self.place();
             self.at += 1;
             self.skip_space();
             match self.peek_kind() {
@@ -328,9 +324,6 @@ impl Parser {
                 }
                 Some(Kind::Assign) => {
                     names.push(name);
-                    for name in &names {
-                        self.known(name, &span)?;
-                    }
                     self.at += 1;
                     return Ok((names, true));
                 }
@@ -368,10 +361,6 @@ impl Parser {
                 Some(Kind::Space) => {}
                 Some(Kind::Pipe) => {
                     self.at += 1;
-                    self.skip_space();
-                    if self.peek_kind() == Some(closing) {
-                        return self.unexpected("a command behind `|`");
-                    }
                     break;
                 }
                 Some(kind) if kind == closing => break,

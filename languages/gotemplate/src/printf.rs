@@ -1,14 +1,16 @@
 //! Go's `fmt.Sprintf`, for the values that templates have.
 
-use zetes_gotext::{print_float, special, with_exponent};
+use zetes_gotext::{print_float, special};
 
+use crate::floats;
 use crate::print::print;
-use crate::value::{IntKind, Value};
+use crate::quote::{is_printable, quote, quoted_character};
+use crate::value::Value;
 
 /// Widths and precisions are at most so large; Go refuses larger ones, too.
 const MAX_SIZE: usize = 1_000_000;
 
-/// One directive: `%-08.3f`.
+/// The flags, the width and the precision of one directive: `%-08.3f`.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one of Go's flags")]
 struct Spec {
@@ -17,230 +19,409 @@ struct Spec {
     sharp: bool,
     space: bool,
     zero: bool,
+    /// `%#v`: as Go source.
+    source: bool,
     width: Option<usize>,
     precision: Option<usize>,
 }
 
 pub(crate) fn sprintf(format: &str, arguments: &[Value<'_>]) -> String {
-    let mut writer = Writer { arguments, next: 0, reordered: false, out: String::new() };
-    let mut characters = format.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character != '%' {
-            writer.out.push(character);
-            continue;
-        }
-        writer.directive(&mut characters);
+    let mut reader = Reader { rest: format, arguments, next: 0, reordered: false, is_good: true };
+    let mut writer = Writer { out: String::new(), spec: Spec::default(), is_bad: false };
+    while let Some((text, rest)) = reader.rest.split_once('%') {
+        writer.out.push_str(text);
+        reader.rest = rest;
+        reader.directive(&mut writer);
         if writer.out.len() > crate::function::MAX_BYTES {
-            break;
+            return writer.out;
         }
     }
-    writer.extra();
+    writer.out.push_str(reader.rest);
+    if !reader.reordered {
+        writer.extra(arguments.get(reader.next..).unwrap_or_default());
+    }
     writer.out
 }
 
-struct Writer<'a, 'd> {
+/// Reads the directives, and knows which argument is next.
+struct Reader<'f, 'a, 'd> {
+    rest: &'f str,
     arguments: &'a [Value<'d>],
     next: usize,
     reordered: bool,
-    out: String,
+    /// Whether the indices of this directive are those of arguments.
+    is_good: bool,
 }
 
-type Characters<'f> = std::iter::Peekable<std::str::Chars<'f>>;
-
-impl Writer<'_, '_> {
-    fn directive(&mut self, characters: &mut Characters<'_>) {
-        let mut spec = Spec::default();
-        while let Some(flag) = characters.peek() {
-            match flag {
-                '-' => spec.minus = true,
-                '+' => spec.plus = true,
-                '#' => spec.sharp = true,
-                ' ' => spec.space = true,
-                '0' => spec.zero = true,
-                _ => break,
+impl Reader<'_, '_, '_> {
+    /// Behind `%`.
+    fn directive(&mut self, writer: &mut Writer) {
+        let mut spec = self.flags();
+        self.is_good = true;
+        let mut after_index = self.index();
+        if self.skip('*') {
+            let width = self.star();
+            if width.is_none() {
+                writer.out.push_str("%!(BADWIDTH)");
             }
-            characters.next();
-        }
-        let mut bad_index = !self.index(characters);
-        if characters.next_if_eq(&'*').is_some() {
-            match self.star() {
-                Some(width) => {
-                    spec.minus |= width < 0;
-                    spec.width = Some(usize::try_from(width.unsigned_abs()).unwrap_or(0));
-                }
-                None => self.out.push_str("%!(BADWIDTH)"),
+            if width.is_some_and(|width| width < 0) {
+                (spec.minus, spec.zero) = (true, false);
             }
+            spec.width = width.and_then(|width| usize::try_from(width.unsigned_abs()).ok());
+            after_index = false;
         } else {
-            spec.width = number(characters);
+            spec.width = self.number();
+            self.is_good &= !(after_index && spec.width.is_some());
         }
-        if characters.next_if_eq(&'.').is_some() {
-            bad_index |= !self.index(characters);
-            if characters.next_if_eq(&'*').is_some() {
-                spec.precision = self.star().and_then(|precision| usize::try_from(precision).ok());
+        if self.rest.len() > 1 && self.skip('.') {
+            self.is_good &= !after_index;
+            after_index = self.index();
+            if self.skip('*') {
+                let precision = self.star();
+                spec.precision = precision.and_then(|precision| usize::try_from(precision).ok());
                 if spec.precision.is_none() {
-                    self.out.push_str("%!(BADPREC)");
+                    writer.out.push_str("%!(BADPREC)");
                 }
+                after_index = false;
             } else {
-                spec.precision = Some(number(characters).unwrap_or(0));
+                spec.precision = Some(self.number().unwrap_or(0));
             }
         }
-        bad_index |= !self.index(characters);
-        let Some(verb) = characters.next() else {
-            self.out.push_str("%!(NOVERB)");
+        if !after_index {
+            self.index();
+        }
+        let Some(verb) = self.rest.chars().next() else {
+            writer.out.push_str("%!(NOVERB)");
             return;
         };
-        // `%+v` asks for field names, not for signs.
-        spec.plus &= verb != 'v';
-        match verb {
-            '%' => self.out.push('%'),
-            _ if bad_index => self.out.push_str(&format!("%!{verb}(BADINDEX)")),
-            _ => match self.arguments.get(self.next) {
-                None => self.out.push_str(&format!("%!{verb}(MISSING)")),
-                Some(value) => {
-                    self.next += 1;
-                    let text = formatted(&spec, verb, &value.clone().shallow(), 0);
-                    self.out.push_str(&text);
+        self.rest = self.rest.get(verb.len_utf8()..).unwrap_or_default();
+        match self.arguments.get(self.next) {
+            _ if verb == '%' => writer.out.push('%'),
+            _ if !self.is_good => writer.out.push_str(&format!("%!{verb}(BADINDEX)")),
+            None => writer.out.push_str(&format!("%!{verb}(MISSING)")),
+            Some(value) => {
+                self.next += 1;
+                if verb == 'v' {
+                    // `%+v` asks for field names, not for signs.
+                    (spec.source, spec.sharp, spec.plus) = (spec.sharp, false, false);
                 }
-            },
+                writer.spec = spec;
+                writer.argument(value, verb);
+            }
         }
     }
 
-    /// `[3]`: the argument that comes next; `false` where it is none.
-    fn index(&mut self, characters: &mut Characters<'_>) -> bool {
-        if characters.next_if_eq(&'[').is_none() {
-            return true;
-        }
-        self.reordered = true;
-        let wanted = number(characters);
-        let closed = characters.next_if_eq(&']').is_some();
-        match wanted.filter(|wanted| closed && (1..=self.arguments.len()).contains(wanted)) {
-            Some(wanted) => {
-                self.next = wanted - 1;
-                true
+    fn skip(&mut self, wanted: char) -> bool {
+        let rest = self.rest.strip_prefix(wanted);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn flags(&mut self) -> Spec {
+        let mut spec = Spec::default();
+        loop {
+            match self.rest.chars().next() {
+                Some('-') => spec.minus = true,
+                Some('+') => spec.plus = true,
+                Some('#') => spec.sharp = true,
+                Some(' ') => spec.space = true,
+                Some('0') => spec.zero = true,
+                _ => return spec,
             }
-            None => false,
+            self.rest = self.rest.get(1..).unwrap_or_default();
         }
+    }
+
+    /// `[3]`: the argument that comes next. Whether there was a number in brackets that is one.
+    fn index(&mut self) -> bool {
+        let Some(inside) = self.rest.strip_prefix('[') else { return false };
+        self.reordered = true;
+        let Some((digits, rest)) = inside.split_once(']').filter(|_| self.rest.len() > 2) else {
+            self.is_good = false;
+            self.rest = inside;
+            return false;
+        };
+        self.rest = rest;
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let wanted = digits.parse().ok().filter(|wanted: &usize| is_number && *wanted <= MAX_SIZE);
+        match wanted.and_then(|wanted| wanted.checked_sub(1)).filter(|at| *at < self.arguments.len()) {
+            Some(at) => self.next = at,
+            None => self.is_good = false,
+        }
+        wanted.is_some()
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        if digits.is_empty() {
+            return None;
+        }
+        let number = digits.parse().ok().filter(|number: &usize| *number <= MAX_SIZE);
+        if number.is_none() {
+            // Go looks no further.
+            self.rest = "";
+        }
+        number
     }
 
     fn star(&mut self) -> Option<i64> {
         let value = self.arguments.get(self.next)?.clone().shallow();
         self.next += 1;
-        match value {
-            Value::Int(number, _) if number.unsigned_abs() <= MAX_SIZE as u64 => Some(number),
-            _ => None,
-        }
+        let number = match value {
+            Value::Int(number, _) => number,
+            Value::Object(object) => object.as_integer()?,
+            _ => return None,
+        };
+        Some(number).filter(|number| number.unsigned_abs() <= MAX_SIZE as u64)
     }
+}
 
-    fn extra(&mut self) {
-        if self.reordered || self.next >= self.arguments.len() {
+/// Writes values by one directive.
+struct Writer {
+    out: String,
+    spec: Spec,
+    /// A value is written that its verb does not fit: its methods aren't called.
+    is_bad: bool,
+}
+
+impl Writer {
+    fn extra(&mut self, arguments: &[Value<'_>]) {
+        if arguments.is_empty() {
             return;
         }
-        let extra: Vec<String> = self
-            .arguments
-            .iter()
-            .skip(self.next)
-            .map(|value| match value.clone().shallow() {
-                Value::Nil | Value::Missing => "<nil>".to_owned(),
-                value => format!("{}={}", value.type_name(), print(&value)),
-            })
-            .collect();
+        let extra = arguments.iter().map(|value| match value.clone().shallow() {
+            Value::Nil | Value::Missing => "<nil>".to_owned(),
+            value => format!("{}={}", value.type_name(), print(&value)),
+        });
+        let extra: Vec<String> = extra.collect();
         self.out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
     }
-}
 
-fn number(characters: &mut Characters<'_>) -> Option<usize> {
-    let mut found = None;
-    while let Some(digit) = characters.peek().and_then(|character| character.to_digit(10)) {
-        characters.next();
-        found = Some((found.unwrap_or(0) * 10 + digit as usize).min(MAX_SIZE));
-    }
-    found
-}
-
-fn formatted(spec: &Spec, verb: char, value: &Value<'_>, depth: usize) -> String {
-    if depth > 64 {
-        return "…".to_owned();
-    }
-    if verb == 'T' {
-        return padded(spec, value.type_name().to_owned());
-    }
-    match value {
-        Value::Nil | Value::Missing => match verb {
-            'v' => padded(spec, "<nil>".to_owned()),
-            _ => format!("%!{verb}(<nil>)"),
-        },
-        Value::Bool(value) => match verb {
-            't' | 'v' => padded(spec, value.to_string()),
-            _ => format!("%!{verb}(bool={value})"),
-        },
-        Value::Int(number, kind) => integer(spec, verb, *number, *kind),
-        Value::Float(number) => float(spec, verb, *number),
-        Value::String(text) => string(spec, verb, text),
-        Value::List(elements) => {
-            let parts =
-                elements.iter().map(|element| formatted(spec, verb, &element.clone().shallow(), depth + 1));
-            let parts: Vec<_> = parts.collect();
-            format!("[{}]", parts.join(" "))
+    fn argument(&mut self, value: &Value<'_>, verb: char) {
+        let value = value.clone().shallow();
+        match (verb, &value) {
+            ('v' | 'T', Value::Nil | Value::Missing) => self.padded("<nil>"),
+            (_, Value::Nil | Value::Missing) => self.out.push_str(&format!("%!{verb}(<nil>)")),
+            ('T', _) => self.text(value.type_name()),
+            _ => self.value(&value, verb, 0),
         }
-        Value::Map(members) => {
-            let parts: Vec<_> = members
-                .borrow()
-                .iter()
-                .map(|(name, member)| {
-                    let name = string(spec, verb, name);
-                    format!("{name}:{}", formatted(spec, verb, &member.clone().shallow(), depth + 1))
-                })
-                .collect();
-            format!("map[{}]", parts.join(" "))
-        }
-        Value::Object(object) => match (verb, object.as_integer()) {
-            ('v' | 's', _) => padded(spec, object.print()),
-            (_, Some(number)) => integer(spec, verb, number, IntKind::Int64),
-            _ => format!("%!{verb}({}={})", object.type_name(), object.print()),
-        },
-        Value::Json(_) => formatted(spec, verb, &value.clone().shallow(), depth + 1),
     }
-}
 
-/// Fills up to the width: behind where `-` says so, in front otherwise.
-fn padded(spec: &Spec, text: String) -> String {
-    let length = text.chars().count();
-    let missing = spec.width.unwrap_or(0).saturating_sub(length);
-    if missing == 0 {
-        return text;
-    }
-    let filler = if spec.zero && !spec.minus { "0" } else { " " };
-    if spec.minus { text + &" ".repeat(missing) } else { filler.repeat(missing) + &text }
-}
-
-fn integer(spec: &Spec, verb: char, number: i64, kind: IntKind) -> String {
-    let digits = number.unsigned_abs();
-    let (text, prefix) = match verb {
-        'v' | 'd' => (digits.to_string(), ""),
-        'b' => (format!("{digits:b}"), "0b"),
-        'o' => (format!("{digits:o}"), "0"),
-        'O' => (format!("{digits:o}"), "0o"),
-        'x' => (format!("{digits:x}"), "0x"),
-        'X' => (format!("{digits:X}"), "0X"),
-        'c' => return padded(spec, character(number).to_string()),
-        'q' => return padded(spec, quoted_character(character(number))),
-        'U' => return padded(spec, format!("U+{digits:04X}")),
-        _ => return format!("%!{verb}({}={number})", Value::Int(number, kind).type_name()),
-    };
-    let mut text = text;
-    if let Some(precision) = spec.precision {
-        if precision == 0 && number == 0 {
-            return padded(&Spec { zero: false, ..*spec }, String::new());
+    fn value(&mut self, value: &Value<'_>, verb: char, depth: usize) {
+        if depth > 256 || self.out.len() > crate::function::MAX_BYTES {
+            self.out.push('…');
+            return;
         }
-        text = format!("{text:0>precision$}");
+        match value {
+            Value::Nil | Value::Missing => {
+                self.out.push_str(if self.spec.source { "interface {}(nil)" } else { "<nil>" });
+            }
+            Value::Bool(boolean) => match verb {
+                't' | 'v' => self.padded(&boolean.to_string()),
+                _ => self.bad(value, verb),
+            },
+            Value::Int(number, _) => self.integer(value, *number, verb),
+            Value::Float(number) => self.float(value, *number, verb),
+            Value::String(text) => self.string(value, text, verb),
+            Value::List(elements) => {
+                let elements = elements.iter().map(|element| (None, element.clone()));
+                self.members(value, elements, verb, depth);
+            }
+            Value::Map(members) => {
+                let members = members.borrow().clone();
+                self.members(
+                    value,
+                    members.into_iter().map(|(name, member)| (Some(name), member)),
+                    verb,
+                    depth,
+                );
+            }
+            Value::Object(object) => {
+                let is_method = matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') && !self.is_bad;
+                match object.as_integer().filter(|_| !is_method) {
+                    Some(number) => self.integer(value, number, verb),
+                    None if is_method => self.string(value, &object.print(), verb),
+                    None => {
+                        self.out.push_str(&format!("%!{verb}({}={})", object.type_name(), object.print()));
+                    }
+                }
+            }
+            Value::Json(_) => self.value(&value.clone().shallow(), verb, depth + 1),
+        }
     }
-    let prefix = if spec.sharp || verb == 'O' { prefix } else { "" };
-    let sign = sign(spec, number < 0);
-    if spec.zero && !spec.minus && spec.precision.is_none() {
-        let width = spec.width.unwrap_or(0).saturating_sub(sign.len() + prefix.len());
-        return format!("{sign}{prefix}{text:0>width$}");
+
+    fn members<'d>(
+        &mut self,
+        value: &Value<'d>,
+        members: impl Iterator<Item = (Option<String>, Value<'d>)>,
+        verb: char,
+        depth: usize,
+    ) {
+        let source = self.spec.source;
+        match value {
+            _ if source => self.out.push_str(&format!("{}{{", value.type_name())),
+            Value::Map(_) => self.out.push_str("map["),
+            _ => self.out.push('['),
+        }
+        for (at, (name, member)) in members.enumerate() {
+            if at > 0 {
+                self.out.push_str(if source { ", " } else { " " });
+            }
+            if let Some(name) = name {
+                self.value(&Value::text(name), verb, depth + 1);
+                self.out.push(':');
+            }
+            self.value(&member.shallow(), verb, depth + 1);
+        }
+        self.out.push(if source { '}' } else { ']' });
     }
-    padded(&Spec { zero: false, ..*spec }, format!("{sign}{prefix}{text}"))
+
+    /// A value that the verb is not for.
+    fn bad(&mut self, value: &Value<'_>, verb: char) {
+        self.out.push_str(&format!("%!{verb}({}=", value.type_name()));
+        self.is_bad = true;
+        self.value(value, 'v', 0);
+        self.is_bad = false;
+        self.out.push(')');
+    }
+
+    /// Fills up to the width: behind where `-` says so, in front otherwise.
+    fn padded(&mut self, text: &str) {
+        let missing = self.spec.width.unwrap_or(0).saturating_sub(text.chars().count());
+        let filler = if self.spec.zero && !self.spec.minus { "0" } else { " " };
+        if !self.spec.minus {
+            self.out.push_str(&filler.repeat(missing));
+        }
+        self.out.push_str(text);
+        if self.spec.minus {
+            self.out.push_str(&filler.repeat(missing));
+        }
+    }
+
+    /// As [`Writer::padded`], always with blanks.
+    fn padded_with_blanks(&mut self, text: &str) {
+        let zero = std::mem::replace(&mut self.spec.zero, false);
+        self.padded(text);
+        self.spec.zero = zero;
+    }
+
+    /// As many characters as the precision allows.
+    fn cut<'t>(&self, text: &'t str) -> &'t str {
+        let end = self.spec.precision.and_then(|precision| text.char_indices().nth(precision));
+        end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+    }
+
+    fn text(&mut self, text: &str) {
+        self.padded(self.cut(text));
+    }
+
+    fn string(&mut self, value: &Value<'_>, text: &str, verb: char) {
+        match verb {
+            'v' if self.spec.source => self.quoted(text),
+            'v' | 's' => self.text(text),
+            'q' => self.quoted(text),
+            'x' | 'X' => self.hexadecimal(text.as_bytes(), verb),
+            _ => self.bad(value, verb),
+        }
+    }
+
+    /// As Go quotes a string.
+    fn quoted(&mut self, text: &str) {
+        let text = self.cut(text);
+        let has_quote =
+            text.contains(['`', '\u{feff}']) || text.chars().any(|c| c.is_ascii_control() && c != '\t');
+        if self.spec.sharp && !has_quote {
+            self.padded(&format!("`{text}`"));
+        } else {
+            self.padded(&quote(text, self.spec.plus));
+        }
+    }
+
+    fn hexadecimal(&mut self, bytes: &[u8], verb: char) {
+        let length = self.spec.precision.unwrap_or(bytes.len()).min(bytes.len());
+        let prefix = if self.spec.sharp { format!("0{verb}") } else { String::new() };
+        let digits = bytes.iter().take(length).enumerate().map(|(at, byte)| {
+            let separator = match (self.spec.space, at) {
+                (false, 1..) => "",
+                (true, 1..) => &format!(" {prefix}"),
+                _ => &prefix,
+            };
+            if verb == 'x' { format!("{separator}{byte:02x}") } else { format!("{separator}{byte:02X}") }
+        });
+        let digits: String = digits.collect();
+        self.padded(&digits);
+    }
+
+    fn integer(&mut self, value: &Value<'_>, number: i64, verb: char) {
+        let digits = number.unsigned_abs();
+        let (text, prefix) = match verb {
+            'v' | 'd' => (digits.to_string(), ""),
+            'b' => (format!("{digits:b}"), "0b"),
+            'o' | 'O' => (format!("{digits:o}"), "0"),
+            'x' => (format!("{digits:x}"), "0x"),
+            'X' => (format!("{digits:X}"), "0X"),
+            'c' => return self.padded(&character(number).to_string()),
+            'q' => return self.padded(&quoted_character(character(number), self.spec.plus)),
+            'U' => return self.unicode(number),
+            _ => return self.bad(value, verb),
+        };
+        let spec = self.spec;
+        let sign = sign(&spec, number < 0);
+        let least = match (spec.precision, spec.width) {
+            (Some(0), _) if number == 0 => return self.padded_with_blanks(""),
+            (Some(precision), _) => precision,
+            (None, Some(width)) if spec.zero && !spec.minus => width.saturating_sub(sign.len()),
+            _ => 0,
+        };
+        let text = format!("{text:0>least$}");
+        let prefix = if spec.sharp && !(prefix == "0" && text.starts_with('0')) { prefix } else { "" };
+        let octal = if verb == 'O' { "0o" } else { "" };
+        self.padded_with_blanks(&format!("{sign}{octal}{prefix}{text}"));
+    }
+
+    /// `U+0041`, and `U+0041 'A'` where `#` asks for it.
+    fn unicode(&mut self, number: i64) {
+        let least = self.spec.precision.unwrap_or(0).max(4);
+        let found = u32::try_from(number).ok().and_then(char::from_u32);
+        let shown = match found.filter(|c| self.spec.sharp && is_printable(*c)) {
+            Some(character) => format!(" '{character}'"),
+            None => String::new(),
+        };
+        self.padded_with_blanks(&format!("U+{number:0>least$X}{shown}"));
+    }
+
+    fn float(&mut self, value: &Value<'_>, number: f64, verb: char) {
+        if !matches!(verb, 'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E') {
+            return self.bad(value, verb);
+        }
+        let (spec, size) = (self.spec, number.abs());
+        if let Some(text) = special(size) {
+            let sign =
+                if number.is_nan() && !spec.plus { sign(&spec, false) } else { sign(&spec, number < 0.0) };
+            let sign = if number.is_infinite() && sign.is_empty() { "+" } else { sign };
+            return self.padded_with_blanks(&format!("{sign}{}", text.trim_start_matches('+')));
+        }
+        let text = match (verb, spec.precision) {
+            ('f' | 'F', precision) => format!("{size:.precision$}", precision = precision.unwrap_or(6)),
+            ('e' | 'E', precision) => floats::exponential(size, precision.unwrap_or(6)),
+            ('b', _) => floats::binary(size),
+            ('x' | 'X', precision) => floats::hexadecimal(size, precision),
+            (_, None) => print_float(size),
+            (_, Some(precision)) => floats::general(size, precision),
+        };
+        let text =
+            if spec.sharp && verb != 'b' { floats::with_point(&text, verb, spec.precision) } else { text };
+        let text = if verb.is_ascii_uppercase() { text.to_uppercase() } else { text };
+        let sign = sign(&spec, number.is_sign_negative());
+        if spec.zero && !spec.minus {
+            let width = spec.width.unwrap_or(0).saturating_sub(sign.len());
+            self.out.push_str(&format!("{sign}{text:0>width$}"));
+        } else {
+            self.padded(&format!("{sign}{text}"));
+        }
+    }
 }
 
 fn sign(spec: &Spec, is_negative: bool) -> &'static str {
@@ -257,144 +438,4 @@ fn sign(spec: &Spec, is_negative: bool) -> &'static str {
 
 fn character(number: i64) -> char {
     u32::try_from(number).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
-}
-
-fn float(spec: &Spec, verb: char, number: f64) -> String {
-    let size = number.abs();
-    let text = match (verb, special(size)) {
-        ('v' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G', Some(text)) => {
-            let text = text.trim_start_matches('+').to_owned();
-            return padded(&Spec { zero: false, ..*spec }, format!("{}{text}", sign(spec, number < 0.0)));
-        }
-        ('f' | 'F', None) => format!("{size:.precision$}", precision = spec.precision.unwrap_or(6)),
-        ('e' | 'E', None) => exponential(size, spec.precision.unwrap_or(6)),
-        ('v' | 'g' | 'G', None) => match spec.precision {
-            None => print_float(size),
-            Some(precision) => general(size, precision, spec.sharp),
-        },
-        _ => return format!("%!{verb}(float64={})", print_float(number)),
-    };
-    let text = if verb.is_ascii_uppercase() { text.to_uppercase() } else { text };
-    let sign = sign(spec, number.is_sign_negative());
-    if spec.zero && !spec.minus {
-        let width = spec.width.unwrap_or(0).saturating_sub(sign.len());
-        return format!("{sign}{text:0>width$}");
-    }
-    padded(spec, format!("{sign}{text}"))
-}
-
-fn exponential(size: f64, precision: usize) -> String {
-    let text = format!("{size:.precision$e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    with_exponent(digits, exponent.parse().unwrap_or_default())
-}
-
-/// `%g` with a precision: so many significant digits, without trailing zeros.
-fn general(size: f64, precision: usize, sharp: bool) -> String {
-    let precision = precision.max(1);
-    let text = format!("{size:.digits$e}", digits = precision - 1);
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let limit = i32::try_from(precision).unwrap_or(i32::MAX);
-    let significant = digits.trim_end_matches('0').bytes().filter(u8::is_ascii_digit).count();
-    let whole = usize::try_from(exponent + 1).unwrap_or(0);
-    let limit = if limit > i32::try_from(significant).unwrap_or(0) && significant >= whole {
-        i32::try_from(significant).unwrap_or(0).max(1)
-    } else {
-        limit
-    };
-    let cut = |text: &str| {
-        if text.contains('.') && !sharp {
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
-    if size != 0.0 && (exponent < -4 || exponent >= limit) {
-        return with_exponent(&cut(digits), exponent);
-    }
-    let decimals = usize::try_from(i32::try_from(precision).unwrap_or(i32::MAX) - 1 - exponent).unwrap_or(0);
-    cut(&format!("{size:.decimals$}"))
-}
-
-fn string(spec: &Spec, verb: char, text: &str) -> String {
-    let cut = |text: &str| match spec.precision {
-        Some(precision) => text.chars().take(precision).collect(),
-        None => text.to_owned(),
-    };
-    match verb {
-        'v' | 's' => padded(spec, cut(text)),
-        'q' => padded(spec, quoted(&cut(text), spec)),
-        'x' | 'X' => {
-            let bytes = text.as_bytes();
-            let bytes = bytes.get(..spec.precision.unwrap_or(bytes.len()).min(bytes.len())).unwrap_or(bytes);
-            let digits = bytes
-                .iter()
-                .map(|byte| if verb == 'x' { format!("{byte:02x}") } else { format!("{byte:02X}") });
-            let separator = if spec.space { " " } else { "" };
-            let prefix = match (spec.sharp, verb) {
-                (true, 'x') => "0x",
-                (true, _) => "0X",
-                _ => "",
-            };
-            padded(spec, format!("{prefix}{}", digits.collect::<Vec<_>>().join(separator)))
-        }
-        _ => format!("%!{verb}(string={text})"),
-    }
-}
-
-/// As Go quotes a string.
-fn quoted(text: &str, spec: &Spec) -> String {
-    if spec.sharp && !text.contains('`') && !text.chars().any(|c| c.is_control() && c != '\t') {
-        return format!("`{text}`");
-    }
-    quote(text, spec.plus)
-}
-
-pub(crate) fn quote(text: &str, ascii: bool) -> String {
-    let mut out = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            other => escape_into(&mut out, other, ascii),
-        }
-    }
-    out.push('"');
-    out
-}
-
-fn quoted_character(character: char) -> String {
-    let mut out = String::from("'");
-    match character {
-        '\'' => out.push_str("\\'"),
-        other => escape_into(&mut out, other, false),
-    }
-    out.push('\'');
-    out
-}
-
-fn escape_into(out: &mut String, character: char, ascii: bool) {
-    match character {
-        '\\' => out.push_str("\\\\"),
-        '\u{7}' => out.push_str("\\a"),
-        '\u{8}' => out.push_str("\\b"),
-        '\u{c}' => out.push_str("\\f"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        '\u{b}' => out.push_str("\\v"),
-        c if u32::from(c) < 0x20 || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-        c if (ascii && !c.is_ascii()) || !is_printable(c) => {
-            let code = u32::from(c);
-            out.push_str(&if code < 0x1_0000 { format!("\\u{code:04x}") } else { format!("\\U{code:08x}") });
-        }
-        c => out.push(c),
-    }
-}
-
-/// What Go prints as it is: no control, no format character, no space but the plain one.
-fn is_printable(character: char) -> bool {
-    !character.is_control()
-        && (character == ' ' || !character.is_whitespace())
-        && !matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{fffb}')
 }

@@ -32,7 +32,6 @@ pub enum Value<'d> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntKind {
     Int,
-    Int32,
     Int64,
     Uint8,
 }
@@ -132,7 +131,6 @@ impl Value<'_> {
             Self::Missing | Self::Nil | Self::Json(Json::Null) => "<nil>",
             Self::Bool(_) | Self::Json(Json::Bool(_)) => "bool",
             Self::Int(_, IntKind::Int) => "int",
-            Self::Int(_, IntKind::Int32) => "int32",
             Self::Int(_, IntKind::Int64) => "int64",
             Self::Int(_, IntKind::Uint8) => "uint8",
             Self::Float(_) | Self::Json(Json::Number(_)) => "float64",
@@ -181,8 +179,30 @@ impl Value<'_> {
             Self::Map(members) => Json::Object(
                 members.borrow().iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
             ),
-            Self::Json(json) => (*json).clone(),
+            Self::Json(json) => as_floats(json),
             Self::Object(object) => object.to_json(),
         }
+    }
+}
+
+/// The text of some bytes. Every byte that is part of no character becomes `\u{FFFD}`, as where Go writes JSON.
+pub(crate) fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
+}
+
+/// The same document with floats for numbers: what a float can't hold is rounded, as Go's are.
+fn as_floats(json: &Json) -> Json {
+    match json {
+        Json::Number(number) => number.as_f64().map_or(Json::Null, Json::from),
+        Json::Array(elements) => Json::Array(elements.iter().map(as_floats).collect()),
+        Json::Object(members) => {
+            Json::Object(members.iter().map(|(name, value)| (name.clone(), as_floats(value))).collect())
+        }
+        other => other.clone(),
     }
 }

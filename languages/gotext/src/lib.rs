@@ -1,4 +1,4 @@
-//! How Go writes values (`%v`) and changes the case of texts.
+//! How Go writes values (`%v`), changes the case of texts, and raises numbers to powers.
 //!
 //! ```
 //! use serde_json::json;
@@ -8,6 +8,9 @@
 //!
 //! Source: the documentation of Go's packages `fmt` and `strings`, checked against Go 1.26.
 
+mod power;
+
+pub use power::power;
 use serde_json::Value;
 
 /// A document as `%v` prints it; members are sorted by name.

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::parse::{Node, What};
 use crate::token::Operator;
 use crate::value::Value;
+use zetes_gotext::power;
 
 use Operator as O;
 
@@ -114,7 +115,7 @@ fn binary<'v>(node: &Node, operator: Operator, left: Value<'v>, right: Value<'v>
                 O::Multiply => left * right,
                 O::Divide => left / right,
                 O::Remainder => left % right,
-                _ => left.powf(right),
+                _ => power(left, right),
             })
         }
         O::ShiftLeft | O::ShiftRight => {
@@ -144,7 +145,7 @@ fn binary<'v>(node: &Node, operator: Operator, left: Value<'v>, right: Value<'v>
         }
         O::In => {
             let elements = right.elements().ok_or_else(|| refused(node, "an array", &right))?;
-            Value::Bool(elements.iter().any(|element| element.equals(&left)))
+            contains(node, &elements, &left)?
         }
         O::And => Value::Bool(bool_of(node, &left)? && bool_of(node, &right)?),
         O::Or => Value::Bool(bool_of(node, &left)? || bool_of(node, &right)?),
@@ -179,6 +180,21 @@ fn binary<'v>(node: &Node, operator: Operator, left: Value<'v>, right: Value<'v>
     })
 }
 
+/// The reference crashes where it compares two arrays or two objects: for us that is a mistake.
+fn contains<'v>(node: &Node, elements: &[Value<'_>], wanted: &Value<'_>) -> Evaluated<'v> {
+    let is_array = |value: &Value<'_>| value.elements().is_some();
+    let is_object = |value: &Value<'_>| matches!(value, Value::Json(json) if json.is_object());
+    for element in elements {
+        if is_array(element) && is_array(wanted) || is_object(element) && is_object(wanted) {
+            return Err(refused(node, "a scalar", wanted));
+        }
+        if element.equals(wanted) {
+            return Ok(Value::Bool(true));
+        }
+    }
+    Ok(Value::Bool(false))
+}
+
 /// Two numbers, or two strings by their bytes.
 fn compare(node: &Node, operator: Operator, left: &Value<'_>, right: &Value<'_>) -> Result<bool, Error> {
     let order = match (left, right) {
@@ -203,10 +219,10 @@ fn to_int(number: f64) -> i64 {
     if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
 }
 
-#[expect(clippy::cast_sign_loss, reason = "the bits are what is wanted")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bits are what is wanted")]
 fn to_unsigned(number: f64) -> u64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if number >= LIMIT { (to_int(number - LIMIT) as u64) ^ (1 << 63) } else { to_int(number) as u64 }
+    if (LIMIT..2.0 * LIMIT).contains(&number) { number as u64 } else { to_int(number) as u64 }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "all numbers of the language are floats")]

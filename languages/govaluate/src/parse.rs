@@ -57,16 +57,29 @@ const LEVELS: [&[Operator]; 10] = [
 ];
 
 pub(crate) fn parse(text: &str, tokens: &[Token]) -> Result<Option<Node>, Error> {
+    check_balance(tokens)?;
     let mut parser = Parser { tokens, at: 0, depth: 0, end: text.len() };
-    let root = parser.level(0)?;
-    match parser.peek() {
-        None => Ok(Some(root)),
-        Some(token) => {
-            let what =
-                if token.kind == Kind::Close { "a `)` without its `(`" } else { "this can't stand here" };
-            Err(Error::new(what, token.span.clone()))
+    // A value behind a `)` ends the expression: as the reference does, what follows is not looked at.
+    parser.level(0).map(Some)
+}
+
+/// As many `(` as `)`; the reference does not ask for more.
+fn check_balance(tokens: &[Token]) -> Result<(), Error> {
+    let mut open: Vec<&Token> = Vec::new();
+    let mut stray: Vec<&Token> = Vec::new();
+    for token in tokens {
+        match token.kind {
+            Kind::Open => open.push(token),
+            Kind::Close if open.pop().is_none() => stray.push(token),
+            _ => {}
         }
     }
+    let (what, token) = match (open.get(stray.len()), stray.get(open.len())) {
+        (Some(token), _) => ("a `(` is not closed", token),
+        (_, Some(token)) => ("a `)` without its `(`", token),
+        _ => return Ok(()),
+    };
+    Err(Error::new(what, token.span.clone()))
 }
 
 struct Parser<'t> {
@@ -89,7 +102,6 @@ impl<'t> Parser<'t> {
         {
             self.at += 1;
             let right = self.level(level + 1)?;
-            let right = if matches!(operator, O::Matches | O::NotMatches) { pattern(right)? } else { right };
             left =
                 Node { what: What::Binary(*operator, Box::new(left), Box::new(right)), span: span.clone() };
         }
@@ -107,13 +119,24 @@ impl<'t> Parser<'t> {
         let Some(token) = self.peek() else {
             return Err(Error::new("the expression ends too early", self.end..self.end));
         };
+        if token.kind == Kind::Close {
+            // An operator before a `)`: its operand is nil.
+            return Ok(Node { what: What::Nil, span: token.span.clone() });
+        }
         self.at += 1;
         let what = match &token.kind {
             Kind::Number(number) | Kind::Time(number) => What::Number(*number),
             Kind::Bool(value) => What::Bool(*value),
+            Kind::String(text) if self.is_pattern() => pattern(text, token)?,
             Kind::String(text) => What::String(text.clone()),
             Kind::Variable(name) => What::Variable(name.clone()),
-            Kind::Accessor(name) => What::Accessor(name.clone()),
+            Kind::Accessor(name) => {
+                // What looks like a call takes all that follows for its arguments.
+                if self.peek().is_some_and(|token| token.kind == Kind::Open) {
+                    self.level(0)?;
+                }
+                What::Accessor(name.clone())
+            }
             Kind::Open => return self.clause(token),
             Kind::Close | Kind::Prefix(_) | Kind::Binary(_) => {
                 return Err(Error::new("expected a value", token.span.clone()));
@@ -126,30 +149,26 @@ impl<'t> Parser<'t> {
         if self.depth >= MAX_DEPTH {
             return Err(Error::new(format!("nested more than {MAX_DEPTH} deep"), open.span.clone()));
         }
-        if self.peek().is_some_and(|token| token.kind == Kind::Close) {
-            self.at += 1;
-            return Ok(Node { what: What::Nil, span: open.span.clone() });
-        }
         self.depth += 1;
         let inside = self.level(0)?;
         self.depth -= 1;
-        match self.peek() {
-            Some(token) if token.kind == Kind::Close => {
-                self.at += 1;
-                Ok(inside)
-            }
-            _ => Err(Error::new("a `(` is not closed", open.span.clone())),
-        }
+        // The `)`; or a value behind a `)` inside, which the reference takes for it.
+        self.at += 1;
+        Ok(inside)
+    }
+
+    /// Whether the word that was just read stands behind `=~` or `!~`.
+    fn is_pattern(&self) -> bool {
+        let before = self.at.checked_sub(2).and_then(|at| self.tokens.get(at));
+        before.is_some_and(|token| matches!(token.kind, Kind::Binary(O::Matches | O::NotMatches)))
     }
 }
 
 /// A pattern that is written out is compiled once.
-fn pattern(node: Node) -> Result<Node, Error> {
-    let What::String(text) = &node.what else { return Ok(node) };
-    match zetes_re2::compile(text) {
-        Ok(regex) => Ok(Node { what: What::Pattern(regex), span: node.span }),
-        Err(error) => Err(Error::new(error.to_string(), node.span)),
-    }
+fn pattern(text: &str, token: &Token) -> Result<What, Error> {
+    zetes_re2::compile(text)
+        .map(What::Pattern)
+        .map_err(|error| Error::new(error.to_string(), token.span.clone()))
 }
 
 impl Node {

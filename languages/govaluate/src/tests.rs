@@ -85,6 +85,17 @@ fn values_are_the_reference_s() {
         ("-1 << 1", "1.8446744073709552e+19"),
         ("nul == nul", "true"),
         ("n - -3", "8"),
+        ("1.1 ** 12", "3.1384283767210026"),
+        ("64 >> 18446744073709551616", "0"),
+        ("'9999-12-31' + 0", "2.534022144e+11"),
+        ("'Mon Jan 02 15:04:05 -0700 2006' + 0", "1.136239445e+09"),
+        ("(n == 5) t && missing", "true"),
+        ("n) + (1", "5"),
+        ("(n == )", "false"),
+        ("n =\\= 5", "true"),
+        ("1\\e3 + 0x 10", "1016"),
+        ("true || a.0", "true"),
+        ("false && a.B(1) || true", "false"),
     ] {
         let got = value(text).unwrap_or_else(|_| "error".to_owned());
         assert_eq!(got, expected, "{text}");
@@ -110,6 +121,9 @@ fn what_the_reference_refuses_is_refused_with_its_place() {
         ("a.b", 0..3),
         ("s =~ '('", 5..8),
         ("1e3", 1..3),
+        ("n\\", 0..2),
+        ("a.", 0..2),
+        ("s =~ '(' + ')'", 5..8),
         ("a ; b", 2..3),
     ] {
         let error = Expression::compile(text).expect_err(text);
@@ -125,6 +139,7 @@ fn what_the_reference_refuses_is_refused_with_its_place() {
         "n in ('x')",
         "n =~ 'a'",
         "a.B",
+        "arr in (1, arr)",
         "t ? 'a' : t ? 'b' : 'c'",
     ] {
         assert!(value(text).is_err(), "{text}");

@@ -1,5 +1,6 @@
 //! A text taken apart. White space separates; an operator is the longest run of what is nothing else.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
@@ -97,8 +98,8 @@ const MAX_TOKENS: usize = 10_000;
 /// What a string literal must fully be to be a date.
 const DATES: [&str; 14] = [
     "Mon Jan _2 15:04:05 2006",
-    "Mon Jan _2 15:04:05 MST 2006",
     "Mon Jan 02 15:04:05 -0700 2006",
+    "Mon Jan _2 15:04:05 MST 2006",
     "3:04PM",
     zetes_gotime::RFC3339,
     zetes_gotime::RFC3339_NANO,
@@ -181,18 +182,38 @@ impl<'t> Reader<'t> {
     fn number(&mut self) -> Result<Kind, Error> {
         let start = self.at;
         if let Some(hex) = self.rest().strip_prefix("0x") {
-            let length = hex.bytes().take_while(u8::is_ascii_hexdigit).count();
-            self.at += 2 + length;
-            let number = u64::from_str_radix(hex.get(..length).unwrap_or_default(), 16);
+            self.at += 2 + hex.len() - hex.trim_start().len();
+            let number = u64::from_str_radix(&self.run(|c| c.is_ascii_hexdigit())?, 16);
             #[expect(clippy::cast_precision_loss, reason = "all numbers of the language are floats")]
             return number
                 .map(|number| Kind::Number(number as f64))
                 .map_err(|_| Error::new("not a hexadecimal number", start..self.at));
         }
-        let length = self.rest().bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let number = self.rest().get(..length).unwrap_or_default();
-        self.at += length;
-        number.parse().map(Kind::Number).map_err(|_| Error::new("not a number", start..self.at))
+        let number = self
+            .run(|c| c.is_ascii_digit() || c == '.')?
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite());
+        number.map(Kind::Number).ok_or_else(|| Error::new("not a number", start..self.at))
+    }
+
+    /// The characters that fit, and those behind a backslash, whatever they are.
+    fn run(&mut self, fits: impl Fn(char) -> bool) -> Result<String, Error> {
+        let mut run = String::new();
+        let start = self.at;
+        let mut characters = self.rest().chars();
+        while let Some(character) = characters.next() {
+            if character == '\\' {
+                let what = "there is nothing behind the backslash";
+                run.push(characters.next().ok_or_else(|| Error::new(what, start..self.text.len()))?);
+            } else if fits(character) {
+                run.push(character);
+            } else {
+                break;
+            }
+            self.at = self.text.len() - characters.as_str().len();
+        }
+        Ok(run)
     }
 
     /// A text up to one of these characters; a backslash takes the next character as it is.
@@ -217,27 +238,14 @@ impl<'t> Reader<'t> {
     /// `true`, `in`, a variable, an accessor.
     fn word(&mut self) -> Result<Kind, Error> {
         let start = self.at;
-        let mut name = String::new();
-        let mut end = self.rest().len();
-        let mut characters = self.rest().char_indices();
-        while let Some((offset, character)) = characters.next() {
-            if character == '\\' {
-                name.extend(characters.next().map(|(_, escaped)| escaped));
-            } else if character.is_alphanumeric() || matches!(character, '_' | '.') {
-                name.push(character);
-            } else {
-                end = offset;
-                break;
-            }
-        }
-        self.at += end;
+        let name = self.run(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))?;
         Ok(match name.as_str() {
             "true" => Kind::Bool(true),
             "false" => Kind::Bool(false),
             "in" | "IN" => Kind::Binary(O::In),
             _ if name.contains('.') => {
-                let wrong = name.split('.').skip(1).any(|part| !part.starts_with(char::is_uppercase));
-                if wrong {
+                let is_small = |part: &str| part.starts_with(char::is_lowercase);
+                if name.ends_with('.') || name.split('.').skip(1).any(is_small) {
                     let what = format!(
                         "`{name}` looks into a struct, and there is none: name the place in `fields`"
                     );
@@ -254,10 +262,8 @@ impl<'t> Reader<'t> {
         let is_other = |c: char| {
             c.is_alphanumeric() || c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | '\'' | '"')
         };
-        let length = self.rest().find(is_other).unwrap_or(self.rest().len());
-        let run = self.rest().get(..length).unwrap_or_default();
-        self.at += length;
-        let prefix = match run {
+        let run = self.run(|c| !is_other(c))?;
+        let prefix = match run.as_str() {
             "-" => Some(O::Negate),
             "!" => Some(O::Not),
             "~" => Some(O::BitNot),
@@ -281,9 +287,14 @@ fn time(text: &str) -> Option<f64> {
     if !text.contains([':', '-']) {
         return None;
     }
+    // The last days that jiff knows are in 9999, so that year is read as one 400 years earlier: the calendar is the same.
+    let (text, later) = match text.strip_prefix("9999-") {
+        Some(rest) => (Cow::Owned(format!("9599-{rest}")), 146_097 * 86_400),
+        None => (Cow::Borrowed(text), 0),
+    };
     DATES.iter().find_map(|layout| {
-        let at = zetes_gotime::parse(layout, text, &TimeZone::UTC).ok()?;
-        Some(at.timestamp().as_second() as f64)
+        let at = zetes_gotime::parse(layout, &text, &TimeZone::UTC).ok()?;
+        Some((at.timestamp().as_second() + later) as f64)
     })
 }
 
@@ -362,13 +373,21 @@ fn may_follow(last: Option<&Kind>, next: &Kind) -> bool {
             next,
             C::Prefix | C::Value | C::Str | C::Time | C::Variable | C::Accessor | C::Open | C::Close
         ),
-        C::Value | C::Str | C::Variable | C::Accessor | C::Close => operators || next == C::Ternary,
-        C::Time => operators,
-        C::Prefix => matches!(next, C::Value | C::Variable | C::Accessor | C::Open),
-        C::Modifier => {
-            matches!(next, C::Prefix | C::Value | C::Str | C::Variable | C::Accessor | C::Open)
+        C::Value | C::Str | C::Variable => operators || next == C::Ternary,
+        C::Accessor => operators || matches!(next, C::Ternary | C::Open),
+        C::Close => {
+            operators || matches!(next, C::Ternary | C::Value | C::Str | C::Time | C::Variable | C::Open)
         }
-        C::Comparator | C::Logical | C::Ternary | C::Comma => {
+        C::Time => operators,
+        C::Prefix => matches!(next, C::Value | C::Variable | C::Accessor | C::Open | C::Close),
+        C::Modifier => {
+            matches!(next, C::Prefix | C::Value | C::Str | C::Variable | C::Accessor | C::Open | C::Close)
+        }
+        C::Comparator | C::Logical => matches!(
+            next,
+            C::Prefix | C::Value | C::Str | C::Time | C::Variable | C::Accessor | C::Open | C::Close
+        ),
+        C::Ternary | C::Comma => {
             matches!(next, C::Prefix | C::Value | C::Str | C::Time | C::Variable | C::Accessor | C::Open)
         }
     }

@@ -1,7 +1,5 @@
 //! jq's functions that are about the kinds of values.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use jaq_core::box_iter::{BoxIter, box_once};
 use jaq_core::native::{Filter, Fun, bome, run, unary, v};
@@ -224,10 +222,4 @@ impl Val {
             _ => Self::Int(-1) - Self::from(at),
         }
     }
-}
-
-/// An object of named values.
-pub(crate) fn object<const N: usize>(members: [(&'static str, Val); N]) -> Val {
-    let named = members.into_iter().map(|(name, value)| (Bytes::from_static(name.as_bytes()), value));
-    Val::object(named.collect::<BTreeMap<_, _>>())
 }

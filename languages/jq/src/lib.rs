@@ -37,13 +37,15 @@ use crate::value::Val;
 const PRELUDE: &str = r#"
 def __number: if type == "number" then . else error("\(.) is not a number") end;
 def __array: if type == "array" then . else error("\(.) is not an array") end;
+def __string: if type == "string" then . else error("\(.) is not a string") end;
 def __count: if . >= 0 then . else error("\(.) is less than nothing") end;
 def tonumber: if type == "number" then . else fromjson | if type == "number" then . else error("not a number") end end;
 def toboolean: if type == "boolean" then . else fromjson | if type == "boolean" then . else error("not a boolean") end end;
 def abs: __number | if . < 0 then -. else . end;
-def isnan: __number | . < nan and nan < .;
+def isnan: . // 0 | __number | . < nan and nan < .;
 def nearbyint: rint;
-def range($from; $to; $by): __range($from | __number; $to | __number; $by | __number);
+def range($from; $to; $by):
+  if $by == 0 then empty else __range($from | __number; $to | __number; $by | __number) end;
 def range($from; $to): range($from; $to; 1);
 def range($to): range(0; $to; 1);
 def limit($count; f): __limit($count | __count; f);
@@ -55,7 +57,14 @@ def flatten($depth): [__flatten($depth | __number | __count)];
 def flatten: [__flatten(-1)];
 def combinations: if length == 0 then [] else .[0][] as $one | [$one] + (.[1:] | combinations) end;
 def combinations(count): [limit(count; repeat(.))] | combinations;
-def transpose: [range(map(__array | length) | max // 0) as $i | [.[][$i]]];
+def split($by): ($by | __string) as $by | __string | if . == "" and $by != "" then [""] else . / $by end;
+def sub($expression; f; $flags):
+  reduce split_matches($expression; $flags)[] as $part
+    (""; . + ($part | if type == "array" then capture_of_match | f end));
+def sub($expression; f): sub($expression; f; null);
+def gsub($expression; f; $flags): sub($expression; f; $flags + "g");
+def gsub($expression; f): sub($expression; f; "g");
+def transpose: __array | [range(map(__array | length) | max // 0) as $i | [.[][$i]]];
 def in(values): . as $one | values | has($one);
 def inside(values): . as $one | values | contains($one);
 def index($part): indices($part)[0];
@@ -75,11 +84,19 @@ def del(places): delpaths([path(places)]);
 def paths: path(..) | select(. != []);
 def paths(f): path(.. | select(f)) | select(. != []);
 def pick(places): . as $from | reduce path(places) as $path (null; setpath($path; $from | getpath($path)));
+def __fields:
+  gsub("%c"; "%a %b %e %H:%M:%S %Y") | gsub("%x"; "%m/%d/%y") | gsub("%r"; "%I:%M:%S %p") | gsub("%v"; "%e-%b-%Y") | gsub("%f"; "%6f");
+def strftime($format): __strftime($format | __string | __fields);
+def strflocaltime($format): __strflocaltime($format | __string | __fields);
+def strptime($format):
+  if ($format | endswith("%z")) and endswith("Z") then .[:-1] + "+0000" end | __strptime($format);
+def fromdateiso8601: if contains(".") then error("\(.) has a fraction of a second") else strptime("%Y-%m-%dT%H:%M:%S%z") | mktime end;
+def fromdate: fromdateiso8601;
 def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
 def todate: todateiso8601;
 def trimstr(text): ltrimstr(text) | rtrimstr(text);
-def IN(values): . as $one | any(values; . == $one);
-def IN(ones; values): any(ones; IN(values));
+def IN(values): any(values == .; .);
+def IN(ones; values): any(ones == values; .);
 def INDEX(rows; key): reduce rows as $row ({}; .[$row | key | tostring] = $row);
 def INDEX(key): INDEX(.[]; key);
 def JOIN($index; rows; key): rows | [., $index[key]];
@@ -90,7 +107,7 @@ def truncate_stream(events):
 def fromstream(events):
   foreach events as $event (
     null;
-    if .whole then null end | $event as [$path, $value] |
+    if .whole then null end | ($event | __array) as [$path, $value] |
     if $event | length == 2 then setpath(["value"] + $path; $value) | .whole = ($path | length == 0)
     else .whole = ($path | length == 1) end;
     if .whole then .value else empty end
@@ -117,7 +134,14 @@ def tostream: path(def r: (.[]?|r), .; r) as $p | getpath($p) | reduce path(.[]?
 "#;
 
 /// Functions of the interpreter that stand behind a definition of the prelude with their name.
-const RENAMED: [(&str, &str); 3] = [("range", "__range"), ("limit", "__limit"), ("skip", "__skip")];
+const RENAMED: [(&str, &str); 6] = [
+    ("range", "__range"),
+    ("limit", "__limit"),
+    ("skip", "__skip"),
+    ("strftime", "__strftime"),
+    ("strflocaltime", "__strflocaltime"),
+    ("strptime", "__strptime"),
+];
 
 /// The program itself, as a definition.
 const MAIN: &str = "__main";
@@ -209,14 +233,15 @@ impl Program {
         let stack = if counter.is_chained { Stack::Chained } else { Stack::Usual };
         let main = Def { name: MAIN, args: Vec::new(), body };
         let mut defs: Vec<Def<&str>> = Vec::new();
-        for def in jaq_core::defs().chain(standard).chain(prelude) {
+        let core = jaq_core::defs().filter(|def| def.name != "join");
+        for def in core.chain(standard).chain(prelude) {
             defs.push(def);
         }
         defs.push(main);
         let own: Vec<_> = functions::functions().collect();
         let is_own = |name: &str| own.iter().any(|(known, ..)| *known == name);
         let standard = jaq_std::funs().filter(|(name, ..)| !is_own(name)).collect::<Vec<_>>();
-        let renamed = jaq_core::funs().filter_map(|(name, arguments, native)| {
+        let renamed = jaq_core::funs().chain(jaq_std::funs()).filter_map(|(name, arguments, native)| {
             let (_, own_name) = RENAMED.iter().find(|(known, _)| *known == name)?;
             Some((*own_name, arguments, native))
         });

@@ -241,9 +241,10 @@ impl From<String> for Val {
 
 impl From<jaq_core::val::Range<Val>> for Val {
     fn from(range: jaq_core::val::Range<Val>) -> Self {
-        let bound =
-            |(name, bound): (&'static str, Option<Self>)| Some((Bytes::from_static(name.as_bytes()), bound?));
-        Self::object([("start", range.start), ("end", range.end)].into_iter().filter_map(bound).collect())
+        let bound = |(name, bound): (&'static str, Option<Self>)| {
+            (Bytes::from_static(name.as_bytes()), bound.unwrap_or_default())
+        };
+        Self::object([("start", range.start), ("end", range.end)].map(bound).into())
     }
 }
 

@@ -142,6 +142,7 @@ impl jaq_core::ValT for Val {
                     elements.get(start..end).unwrap_or_default().iter().cloned().collect()
                 };
                 let made = match update(part).next().transpose()?.map(Self::open) {
+                    None if is_null => return Ok(Self::Gone),
                     None => Vec::new(),
                     Some(Self::Arr(list)) => Rc::unwrap_or_clone(list).elements,
                     Some(other) => return Err(Exn::from(Error::typ(other, "array"))),

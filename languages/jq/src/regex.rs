@@ -65,7 +65,10 @@ fn matches(input: &Val, expression: &Val, flags: &Val, wanted: Wanted) -> ValR<V
         if wanted != Wanted::Parts {
             let names = regex.capture_names();
             let groups = groups.iter().zip(names).enumerate();
-            let groups = groups.map(|(nth, (group, name))| described(input, group, (nth > 0).then_some(name)));
+            let groups = groups.map(|(nth, (group, name))| {
+                let name = name.map_or(Val::Null, |name| Val::text(name.to_owned()));
+                described(input, group, (nth > 0).then_some(name))
+            });
             found.push(groups.collect());
         }
         if !flags.contains('g') {
@@ -80,9 +83,8 @@ fn matches(input: &Val, expression: &Val, flags: &Val, wanted: Wanted) -> ValR<V
 
 /// Places are counted in characters. A group that took no part has no text and stands nowhere. The whole is no group: it has no
 /// name, not even null.
-fn described(input: &Bytes, group: Option<Match<'_>>, name: Option<Option<&str>>) -> Val {
+fn described(input: &Bytes, group: Option<Match<'_>>, name: Option<Val>) -> Val {
     let characters = |bytes: &[u8]| Val::from(bytes.iter().filter(|byte| (**byte & 0xc0) != 0x80).count());
-    let name = name.map(|name| name.map_or(Val::Null, |name| Val::text(name.to_owned())));
     let before = group.as_ref().map_or(0, Match::start);
     spend_bytes(before);
     let (offset, length, text) = match group {
@@ -93,8 +95,10 @@ fn described(input: &Bytes, group: Option<Match<'_>>, name: Option<Option<&str>>
         ),
         None => (Val::Int(-1), Val::Int(0), Val::Null),
     };
-    let members = [("offset", Some(offset)), ("length", Some(length)), ("string", Some(text)), ("name", name)];
-    let named = members.into_iter().filter_map(|(name, value)| Some((Bytes::from_static(name.as_bytes()), value?)));
+    let members =
+        [("offset", Some(offset)), ("length", Some(length)), ("string", Some(text)), ("name", name)];
+    let named =
+        members.into_iter().filter_map(|(name, value)| Some((Bytes::from_static(name.as_bytes()), value?)));
     Val::object(named.collect())
 }
 

@@ -52,7 +52,6 @@ fn nothing_outside_is_seen() {
         ("{e: $ENV}", r#"{"e":{}}"#),
         ("{e: $ENV.HOME}", r#"{"e":null}"#),
         ("{n: now}", r#"{"n":5}"#),
-        ("{i: [inputs]}", r#"{"i":[]}"#),
     ] {
         assert_eq!(
             Program::compile(text).unwrap().transform("{}", &Run { now: 5.0, ..Run::default() }).as_deref(),
@@ -159,7 +158,9 @@ fn what_gojq_has_and_jaq_has_not_is_added() {
         (r"{r: (2 | IN(1, 2))}", r#"{"r":true}"#),
         (r"[{k: 1}] | INDEX(.k)", r#"{"1":{"k":1}}"#),
         (r#"{r: ([1, "x"] | format("csv"))}"#, r#"{"r":"1,\"x\""}"#),
-        (r"{r: [{a: [1]} | leaf_paths]}", r#"{"r":[["a",0]]}"#),
+        (r"{r: [{a: [1]} | paths(scalars)]}", r#"{"r":[["a",0]]}"#),
+        (r"{r: ({a: 5} | JOIN(.; .a, 6; tostring))}", r#"{"r":[5,null]}"#),
+        (r"{r: [fromstream([1, {a: [2]}] | tostream)]}", r#"{"r":[[1,{"a":[2]}]]}"#),
         (r#"{r: ("xax" | trimstr("x"))}"#, r#"{"r":"a"}"#),
         (r"def f: .a; def g(h): .b | h; {r: [path(f), path(g(.c))]}", r#"{"r":[["a"],["b","c"]]}"#),
         (r"def f: .a; def g(h): .b | h; f |= 1 | g(.c) |= 2", r#"{"a":1,"b":{"c":2}}"#),
@@ -168,5 +169,59 @@ fn what_gojq_has_and_jaq_has_not_is_added() {
     for (text, expected) in cases {
         let got = Program::compile(text).and_then(|program| program.transform("{}", &Run::default()));
         assert_eq!(got.as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_both_have_means_what_gojq_means() {
+    let cases = [
+        (r#"{r: ["", "a" | split(",")]}"#, r#"{"r":[[""],["a"]]}"#),
+        (r#"{r: ["abc"[1], "abc"[-1], "abc"[3], ""[0]]}"#, r#"{"r":["b","c",null,null]}"#),
+        (r#"{r: ("xax" | match("a"))}"#, r#"{"r":{"captures":[],"length":1,"offset":1,"string":"a"}}"#),
+        (r#"{r: [("abc", "" | indices("")), ("abc" | index(""))]}"#, r#"{"r":[[],[],null]}"#),
+        (r#"{r: ([null, true, "a", 1] | join("-"))}"#, r#"{"r":"-true-a-1"}"#),
+        (r#"{r: ({a: "x", b: 2} | join("-"))}"#, r#"{"r":"x-2"}"#),
+        (r"{r: ([[1, [2]], 3] | [flatten, flatten(1)])}", r#"{"r":[[1,2,3],[1,[2],3]]}"#),
+        (r"{r: [0 | combinations]}", r#"{"r":[[]]}"#),
+        (r"{r: [range(1; 2; 0)]}", r#"{"r":[]}"#),
+        (r"{r: ([3, 1, 2] | bsearch(1))}", r#"{"r":-1}"#),
+        (r#"{r: (null | has("a"))}"#, r#"{"r":false}"#),
+        (r"{r: ([1, 2] | del(.), pick(.[1]))}", r#"{"r":null}"#),
+        (r"{r: ([1, 2] | pick(.[1]))}", r#"{"r":[null,2]}"#),
+        (r"{r: [null | path(.[1:])]}", r#"{"r":[[{"end":null,"start":1}]]}"#),
+        (r"{r: (1.7 | todate)}", r#"{"r":"1970-01-01T00:00:01Z"}"#),
+        (
+            r#"{r: (0 | strftime("%c|%x|%r|%f"))}"#,
+            r#"{"r":"Thu Jan  1 00:00:00 1970|01/01/70|12:00:00 AM|000000"}"#,
+        ),
+        (r#"{r: ("1970-01-01T00:00:01Z" | strptime("%Y-%m-%dT%H:%M:%S%z") | mktime)}"#, r#"{"r":1}"#),
+        (r"def keys_unsorted: 1; {r: keys_unsorted}", r#"{"r":1}"#),
+    ];
+    for (text, expected) in cases {
+        let got = Program::compile(text).and_then(|program| program.transform("{}", &Run::default()));
+        assert_eq!(got.as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_gojq_refuses_is_refused() {
+    for text in [
+        "{r: keys_unsorted}",
+        "{r: input_line_number}",
+        "{r: debug}",
+        "{r: leaf_paths}",
+        "{r: toarray}",
+        "{r: [inputs]}",
+        "{r: nan}",
+        "{r: [infinite]}",
+        r#"{r: ("a" | abs)}"#,
+        "{r: [limit(-1; 1)]}",
+        r#"{r: [range("a")]}"#,
+        "{r: ({} | @csv)}",
+        r#"{r: getpath("a")}"#,
+        r#"{r: ("2024-01-01T00:00:00.5Z" | fromdate)}"#,
+    ] {
+        let got = Program::compile(text).and_then(|program| program.transform("{}", &Run::default()));
+        assert!(got.is_err(), "{text}: {got:?}");
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn to_lua(lua: &Lua, value: &Json, depth: usize) -> mlua::Result<Valu
     })
 }
 
+#[expect(clippy::cast_precision_loss, reason = "Lua's numbers are floats")]
 pub(crate) fn from_lua(value: &Value, depth: usize) -> Result<Json, String> {
     if depth > MAX_DEPTH {
         return Err(format!("the table is nested more than {MAX_DEPTH} deep, or holds itself"));
@@ -42,7 +43,7 @@ pub(crate) fn from_lua(value: &Value, depth: usize) -> Result<Json, String> {
     match value {
         Value::Nil => Ok(Json::Null),
         Value::Boolean(value) => Ok(Json::Bool(*value)),
-        Value::Integer(number) => Ok(Json::from(*number)),
+        Value::Integer(number) => from_number(*number as f64),
         Value::Number(number) => from_number(*number),
         Value::String(text) => Ok(Json::String(text.to_string_lossy())),
         Value::Table(table) => from_table(table, depth),
@@ -52,7 +53,8 @@ pub(crate) fn from_lua(value: &Value, depth: usize) -> Result<Json, String> {
 
 #[expect(clippy::cast_possible_truncation, reason = "checked to be integral and exact")]
 fn from_number(number: f64) -> Result<Json, String> {
-    if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 {
+    let is_negative_zero = number == 0.0 && number.is_sign_negative();
+    if number.fract() == 0.0 && !is_negative_zero && number.abs() <= 9_007_199_254_740_992.0 {
         return Ok(Json::from(number as i64));
     }
     Number::from_f64(number).map(Json::Number).ok_or_else(|| format!("{number} has no form in JSON"))
@@ -71,7 +73,7 @@ fn from_table(table: &Table, depth: usize) -> Result<Json, String> {
     if !elements.is_empty() {
         return from_elements(&elements, depth);
     }
-    if members.is_empty() && is_marked_as_array(table) {
+    if is_marked_as_array(table) {
         return Ok(Json::Array(Vec::new()));
     }
     let members = members.iter().map(|(key, value)| Ok((name(key)?, from_lua(value, depth + 1)?)));
@@ -115,5 +117,5 @@ fn name(key: &Value) -> Result<String, String> {
 }
 
 fn is_marked_as_array(table: &Table) -> bool {
-    table.metatable().and_then(|meta| meta.raw_get::<bool>("__is_array").ok()) == Some(true)
+    table.metatable().and_then(|meta| meta.raw_get::<Value>("__is_array").ok()) == Some(Value::Boolean(true))
 }

@@ -34,7 +34,16 @@ const REMOVED: [&str; 12] = [
 
 /// Functions of 5.1 under the names that scripts of the field know.
 const SHIMS: &str = "
-math.mod = math.fmod
+math.mod = function(a, b) return a % b end
+local format = string.format
+string.format = function(pattern, ...)
+    local count, given = select('#', ...), {...}
+    for at = 1, count do
+        local kind = type(given[at])
+        if kind ~= 'string' and kind ~= 'number' then given[at] = tostring(given[at]) end
+    end
+    return format(pattern, unpack(given, 1, count))
+end
 string.gfind = string.gmatch
 print = function() end
 ";
@@ -113,7 +122,7 @@ impl State {
             scripts.clear();
         }
         let function =
-            self.lua.load(bytecode).set_name("=script").set_mode(ChunkMode::Binary).into_function()?;
+            self.lua.load(bytecode).set_name("=<string>").set_mode(ChunkMode::Binary).into_function()?;
         scripts.insert(id, function.clone());
         Ok(function)
     }

@@ -170,6 +170,24 @@ fn what_scripts_of_the_field_use_is_there() {
     }
 }
 
+#[test]
+fn values_come_out_as_the_reference_writes_them() {
+    let cases = [
+        ("return {0 * -1, 2^53, 2^63}", "[-0,9007199254740992,9223372036854776000]"),
+        ("return setmetatable({a = 1}, {__is_array = true})", "[]"),
+        ("return {a = setmetatable({}, {__is_array = 1})}", r#"{"a":{}}"#),
+        ("return {string.format('%s %s %d', nil, true, 5)}", r#"["nil true 5"]"#),
+        (
+            "return {(select(2, pcall(error, 'x', 0))), (select(2, pcall(function() error('x') end)))}",
+            r#"["x","\u003cstring\u003e:1: x"]"#,
+        ),
+        ("return {math.mod(-1, 3)}", "[2]"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(transform(text, &json!({})).as_deref(), Ok(expected), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in r"[a-e .=()\[\]{}'0-9\n+*-]{0,32}") {

@@ -229,12 +229,14 @@ impl Translator<'_> {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(wrong("bad group name", start));
         }
-        if self.names.contains(&name) {
-            return Err(wrong(format!("a second group named `{name}`"), start));
-        }
         self.position += name.len() + 1;
         self.open.push(start);
-        self.emit(&format!("(?P<{name}>"), Last::Nothing);
+        if name.starts_with(|c: char| c.is_ascii_digit()) || self.names.contains(&name) {
+            // The crate has no such names, and none twice; by its number the group is found.
+            self.emit("(", Last::Nothing);
+        } else {
+            self.emit(&format!("(?P<{name}>"), Last::Nothing);
+        }
         self.names.push(name);
         Ok(())
     }
@@ -265,7 +267,9 @@ impl Translator<'_> {
             self.quoted();
             return Ok(());
         }
-        let boundary = [("A", r"\A"), ("z", r"\z"), ("b", r"(?-u:\b)"), ("B", r"(?-u:\B)")];
+        // Within a character there is no `\B`: nothing of Unicode's is there.
+        let inside = r"(?:(?-u:\B)(?:\b|\B))";
+        let boundary = [("A", r"\A"), ("z", r"\z"), ("b", r"(?-u:\b)"), ("B", inside)];
         for (written, meant) in boundary {
             if self.take(written) {
                 self.emit(meant, Last::Something);
@@ -297,21 +301,11 @@ impl Translator<'_> {
         let mut class = String::from(if self.take("^") { "[^" } else { "[" });
         let mut first = true;
         loop {
-            let at = self.position;
             match self.peek() {
                 None => return Err(wrong("missing closing `]`", start)),
                 Some(']') if !first => {
                     self.position += 1;
                     break;
-                }
-                // RE2 takes a lone `-` only at the ends
-                Some('-') if !first && !self.rest().starts_with("-]") => {
-                    let reason = "bad range in a class, write `\\-` for the character";
-                    return if self.rest().chars().nth(1).is_none() {
-                        Err(wrong("missing closing `]`", start))
-                    } else {
-                        Err(wrong(reason, at))
-                    };
                 }
                 Some(_) => self.class_item(&mut class, start)?,
             }
@@ -448,11 +442,13 @@ impl Translator<'_> {
             Some(name) => (name.to_owned(), true),
             None => (name, false),
         };
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(wrong("unknown class name", start));
-        }
-        let letter = if (letter == 'P') == inverted { 'p' } else { 'P' };
-        Ok(Item::Set(format!("\\{letter}{{{name}}}")))
+        let class = unicode_class(&name).ok_or_else(|| wrong("unknown class name", start))?;
+        let is_inverted = (letter == 'P') != inverted;
+        Ok(Item::Set(match class {
+            Class::Named(class) => format!("\\{}{{{class}}}", if is_inverted { 'P' } else { 'p' }),
+            Class::Surrogates if is_inverted => r"[\x{0}-\x{10FFFF}]".to_owned(),
+            Class::Surrogates => r"[^\x{0}-\x{10FFFF}]".to_owned(),
+        }))
     }
 }
 
@@ -466,15 +462,86 @@ fn wrong(message: impl Into<String>, at: usize) -> Error {
     Error { message: message.into(), at: Some(at) }
 }
 
-/// Each letter once on each side: the crate refuses repetitions, Go doesn't.
+/// Each letter once, where it was last: the crate refuses repetitions, Go doesn't.
 fn deduplicated(flags: &str) -> String {
     let mut kept = String::new();
-    for flag in flags.chars() {
-        if !kept.contains(flag) {
+    for (at, flag) in flags.char_indices() {
+        if !flags.get(at + 1..).is_some_and(|rest| rest.contains(flag)) {
             kept.push(flag);
         }
     }
     kept
+}
+
+enum Class {
+    /// As the crate names it.
+    Named(String),
+    /// No text has one of them.
+    Surrogates,
+}
+
+/// The long names of Unicode's general categories, in the form that Go compares.
+const CATEGORIES: [&str; 41] = [
+    "casedletter",
+    "closepunctuation",
+    "cntrl",
+    "combiningmark",
+    "connectorpunctuation",
+    "control",
+    "currencysymbol",
+    "dashpunctuation",
+    "decimalnumber",
+    "digit",
+    "enclosingmark",
+    "finalpunctuation",
+    "format",
+    "initialpunctuation",
+    "letter",
+    "letternumber",
+    "lineseparator",
+    "lowercaseletter",
+    "mark",
+    "mathsymbol",
+    "modifierletter",
+    "modifiersymbol",
+    "nonspacingmark",
+    "number",
+    "openpunctuation",
+    "other",
+    "otherletter",
+    "othernumber",
+    "otherpunctuation",
+    "othersymbol",
+    "paragraphseparator",
+    "privateuse",
+    "punct",
+    "punctuation",
+    "separator",
+    "spaceseparator",
+    "spacingmark",
+    "symbol",
+    "titlecaseletter",
+    "unassigned",
+    "uppercaseletter",
+];
+
+/// Scripts of four letters; other names of four letters are the crate's short ones, which Go doesn't know.
+const SHORT_SCRIPTS: [&str; 8] = ["ahom", "cham", "kawi", "miao", "modi", "newa", "thai", "toto"];
+
+/// A class by its name, whose case, blanks and dashes don't count: a general category or a script, and no other property.
+fn unicode_class(name: &str) -> Option<Class> {
+    let plain: String =
+        name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
+    if plain.is_empty() || plain.starts_with("is") || !plain.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return None;
+    }
+    Some(match plain.as_str() {
+        "cs" | "surrogate" => Class::Surrogates,
+        "any" | "ascii" | "assigned" => Class::Named(plain),
+        short if short.len() <= 2 || CATEGORIES.contains(&short) => Class::Named(format!("gc={plain}")),
+        script if script.len() == 4 && !SHORT_SCRIPTS.contains(&script) => return None,
+        _ => Class::Named(format!("sc={plain}")),
+    })
 }
 
 /// A character that is nothing but itself, inside a class or outside.
@@ -485,3 +552,6 @@ fn push_literal(out: &mut String, character: char) {
         write!(out, "\\x{:02X}", u32::from(character)).expect("writing to a String can't fail");
     }
 }
+
+#[cfg(test)]
+mod tests;

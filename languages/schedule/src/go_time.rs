@@ -14,7 +14,7 @@ pub fn format(at: &Zoned) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S%.f %z %Z").to_string()
 }
 
-/// Reads what [`format`] writes; ` m=` and what follows is left out.
+/// Reads what [`format()`] writes; ` m=` and what follows is left out.
 ///
 /// # Errors
 /// The text is no such instant.

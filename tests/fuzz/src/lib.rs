@@ -15,10 +15,13 @@ mod tests;
 pub type Property = fn(&[u8]);
 
 /// Each language by its folder.
-pub const LANGUAGES: [(&str, Property); 9] = [
+pub const LANGUAGES: [(&str, Property); 12] = [
     ("exprlang", exprlang),
     ("gjson", gjson),
+    ("gojson", gojson),
     ("gotemplate", gotemplate),
+    ("gotext", gotext),
+    ("gotime", gotime),
     ("govaluate", govaluate),
     ("jq", jq),
     ("jsonpath", jsonpath),
@@ -75,6 +78,57 @@ fn gjson(input: &[u8]) {
     if serde_json::from_str::<Value>(json).is_ok() && program.len() < 1_000 {
         drop(zetes_gjson::delete(json, program));
         drop(zetes_gjson::set_string(json, program, "\u{1}\"x"));
+    }
+}
+
+/// What is written reads back as what it was.
+fn gojson(input: &[u8]) {
+    let Ok(document) = serde_json::from_slice::<Value>(input) else { return };
+    for text in [zetes_gojson::to_string(&document), zetes_gojson::to_string_indented(&document)] {
+        let again: Value = serde_json::from_str(&text).expect("JSON");
+        assert!(is_alike(&document, &again), "{document} became {again}");
+    }
+}
+
+/// Numbers are floats to Go: 1.0 and 1 are one number.
+fn is_alike(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Array(ones), Value::Array(others)) => {
+            ones.len() == others.len() && ones.iter().zip(others).all(|(one, other)| is_alike(one, other))
+        }
+        (Value::Object(ones), Value::Object(others)) => {
+            ones.len() == others.len()
+                && ones.iter().all(|(name, one)| others.get(name).is_some_and(|other| is_alike(one, other)))
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// A change of case keeps the number of characters, and a second one changes nothing.
+fn gotext(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    for mapped in [zetes_gotext::upper, zetes_gotext::lower] {
+        let once = mapped(text);
+        assert_eq!(once.chars().count(), text.chars().count(), "{text:?}");
+        assert_eq!(mapped(&once), once, "{text:?}");
+    }
+    drop(zetes_gotext::print(&document(text)));
+    if let Ok(number) = text.parse::<f64>() {
+        let printed = zetes_gotext::print_float(number);
+        let again: f64 = printed.parse().expect("a number");
+        assert!(again.total_cmp(&number).is_eq() || number.is_nan(), "{number} was printed as {printed}");
+    }
+}
+
+/// A duration that was written reads back as the same.
+fn gotime(input: &[u8]) {
+    let Some((layout, text)) = parts(input) else { return };
+    if let Ok(at) = zetes_gotime::parse(layout, text, &jiff::tz::TimeZone::UTC) {
+        drop(zetes_gotime::format(layout, &at));
+    }
+    if let Ok(duration) = zetes_gotime::duration::parse(layout) {
+        assert_eq!(zetes_gotime::duration::parse(&zetes_gotime::duration::format(duration)), Ok(duration));
     }
 }
 

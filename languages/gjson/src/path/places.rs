@@ -8,12 +8,36 @@ impl Path {
     pub(crate) fn places(&self, json: &str) -> Vec<scan::Span> {
         let Some(steps) = &self.steps else { return Vec::new() };
         let mut places = vec![scan::Span { start: 0, end: json.len() }];
-        for step in steps {
-            places = places.into_iter().flat_map(|place| step.places(json, place)).collect();
+        let mut at = 0;
+        while let Some(step) = steps.get(at) {
+            at += 1;
+            let length = step.tries(steps.get(at..).unwrap_or_default()).unwrap_or_default();
+            let chain = steps.get(at - 1..at + length).unwrap_or_default();
+            at += length;
+            places = places.into_iter().flat_map(|place| chained(chain, json, place)).collect();
         }
         places.sort_by_key(|span| span.start);
         places
     }
+}
+
+/// Where keys, and one step behind them, lead.
+fn chained(steps: &[Step], json: &str, inside: scan::Span) -> Vec<scan::Span> {
+    let Some((step, rest)) = steps.split_first() else { return vec![inside] };
+    if let Step::Key(key) = step
+        && key.pattern.is_some()
+        && let Some(members) = scan::members(inside.of(json))
+    {
+        let text = inside.of(json);
+        let fitting = members.filter(|(name, value)| key.takes(name.of(text), value.of(text)));
+        let moved = fitting.map(|(_, value)| scan::Span {
+            start: value.start + inside.start,
+            end: value.end + inside.start,
+        });
+        let mut tried = moved.map(|value| chained(rest, json, value));
+        return tried.find(|places| !places.is_empty()).unwrap_or_default();
+    }
+    step.places(json, inside).into_iter().flat_map(|place| chained(rest, json, place)).collect()
 }
 
 impl Step {

@@ -9,13 +9,17 @@ use crate::value::{Value, unquote};
 
 /// A path that builds a longer text than this finds nothing: a short path could double a document at every step.
 const MAX_BUILT: usize = 64 << 20;
+/// Steps that are tried again for each member that fits a pattern.
+const MAX_TRIED: usize = 64;
 
 impl Path {
     pub(crate) fn get_in<'j>(&self, json: Cow<'j, str>) -> Option<Value<'j>> {
         let steps = self.steps.as_ref()?;
         let mut current = json;
         let mut lines = false;
-        for (at, step) in steps.iter().enumerate() {
+        let mut at = 0;
+        while let Some(step) = steps.get(at) {
+            at += 1;
             if matches!(step, Step::Lines) {
                 lines = true;
                 continue;
@@ -25,16 +29,29 @@ impl Path {
             }
             // A member that another key leads into is not measured first: the key stops at its end by itself.
             if let (Step::Key(key), Some(Step::Key(_)), Cow::Borrowed(text), false) =
-                (step, steps.get(at + 1), &current, lines)
+                (step, steps.get(at), &current, lines)
+                && key.pattern.is_none()
                 && scan::members(text).is_some()
             {
                 current = Cow::Borrowed(key.enter(text)?);
                 continue;
             }
+            if let Some(length) = step.tries(steps.get(at..).unwrap_or_default())
+                && !lines
+            {
+                let chain = steps.get(at - 1..at + length).unwrap_or_default();
+                at += length;
+                current = match chained(chain, &current) {
+                    Ok(found) => found.into_raw(),
+                    Err(Missing::AtTheEnd) if steps.get(at).is_some_and(Step::builds) => Cow::Borrowed(""),
+                    Err(_) => return None,
+                };
+                continue;
+            }
             current = match step.apply(&current, lines) {
                 Some(found) if found.raw() == "[]" && step.ends_at(&current, lines) => return Some(found),
                 Some(found) => found.into_raw(),
-                None if step.may_miss(&current, lines, steps.get(at + 1)) => Cow::Borrowed(""),
+                None if step.may_miss(&current, lines, steps.get(at)) => Cow::Borrowed(""),
                 None => return None,
             };
             if matches!(&current, Cow::Owned(built) if built.len() > MAX_BUILT) {
@@ -55,6 +72,14 @@ fn part<'j>(text: &Cow<'j, str>, span: scan::Span) -> Value<'j> {
 }
 
 impl Step {
+    /// How many of the steps behind it a pattern leads to: where one member doesn't have them, the next that fits is tried.
+    pub(super) fn tries(&self, behind: &[Self]) -> Option<usize> {
+        let leads = |step: &Self| matches!(step, Self::Key(key) if key.goes_on);
+        let is_pattern = matches!(self, Self::Key(key) if key.pattern.is_some());
+        let length = behind.iter().take_while(|step| leads(step)).count() + 1;
+        (is_pattern && leads(self) && length <= MAX_TRIED).then_some(length)
+    }
+
     pub(super) fn builds(&self) -> bool {
         matches!(self, Self::Modify(_) | Self::Multi { .. } | Self::Literal(_))
     }
@@ -90,6 +115,11 @@ impl Step {
     fn found<'j>(&self, json: &Cow<'j, str>, lines: bool) -> Option<Value<'j>> {
         match self {
             Self::Key(key) => key.find(json, lines),
+            Self::Count | Self::Each(_) if !lines && scan::members(json).is_some() => {
+                // An object has no elements, but perhaps a member of this name.
+                let Self::Each(rest) = self else { return Key::hash(false).find(json, lines) };
+                rest.get_in(Key::hash(true).find(json, lines)?.into_raw())
+            }
             Self::Count => Some(Value::new(elements(json, lines)?.whole()?.len().to_string())),
             Self::Each(rest) => {
                 let elements = elements(json, lines)?.whole()?.into_iter();
@@ -116,6 +146,38 @@ impl Step {
             Self::Lines => None,
         }
     }
+}
+
+/// Where nothing was found.
+enum Missing {
+    OnTheWay,
+    /// There was something for the last step to look into.
+    AtTheEnd,
+}
+
+/// What keys, and one step behind them, find.
+fn chained<'j>(steps: &[Step], json: &Cow<'j, str>) -> Result<Value<'j>, Missing> {
+    let (step, rest) = steps.split_first().ok_or(Missing::OnTheWay)?;
+    if rest.is_empty() {
+        return step.found(json, false).ok_or(Missing::AtTheEnd);
+    }
+    let mut missing = Missing::OnTheWay;
+    if let Step::Key(key) = step
+        && key.pattern.is_some()
+    {
+        for (name, value) in scan::members(json).into_iter().flatten() {
+            if !key.takes(name.of(json), value.of(json)) {
+                continue;
+            }
+            match chained(rest, &part(json, value).into_raw()) {
+                Ok(found) => return Ok(found),
+                Err(Missing::OnTheWay) => {}
+                Err(end) => missing = end,
+            }
+        }
+        return Err(missing);
+    }
+    chained(rest, &step.found(json, false).ok_or(missing)?.into_raw())
 }
 
 /// A path looks for the first bracket, wherever it stands; `None` where there is none.
@@ -161,6 +223,11 @@ fn multi(object: bool, parts: &[Part], json: &str) -> String {
 }
 
 impl Key {
+    /// The member whose name is `#`.
+    fn hash(goes_on: bool) -> Self {
+        Self { name: "#".to_owned(), pattern: None, index: None, goes_on }
+    }
+
     fn find<'j>(&self, json: &Cow<'j, str>, lines: bool) -> Option<Value<'j>> {
         if !lines && let Some(mut members) = scan::members(json) {
             let (_, value) = members.find(|(key, value)| self.takes(key.of(json), value.of(json)))?;

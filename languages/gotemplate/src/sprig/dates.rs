@@ -7,6 +7,7 @@ use zetes_gotime::duration;
 use super::Table;
 use super::numbers::as_int64;
 use crate::function::{Call, wrong};
+use crate::objects::YEAR_ONE;
 use crate::value::{Object, Value};
 
 pub(super) const FUNCTIONS: Table = &[
@@ -40,7 +41,9 @@ pub(super) const FUNCTIONS: Table = &[
     ("must_date_modify", must_date_modify),
     ("toDate", |call| {
         call.expect(2)?;
-        let zero = || Timestamp::from_second(YEAR_ONE).unwrap_or_default().to_zoned(TimeZone::UTC);
+        let zero = || {
+            Timestamp::from_nanosecond(YEAR_ONE * 1_000_000_000).unwrap_or_default().to_zoned(TimeZone::UTC)
+        };
         Ok(time(parsed(call)?.unwrap_or_else(|_| zero())))
     }),
     ("mustToDate", |call| {
@@ -69,9 +72,6 @@ pub(super) const FUNCTIONS: Table = &[
         Ok(Value::text(rounded(span)))
     }),
 ];
-
-/// The start of the year 1, in seconds: what Go takes for no time.
-const YEAR_ONE: i64 = -62_135_596_800;
 
 fn time<'d>(at: Zoned) -> Value<'d> {
     Value::Object(Object::Time(Box::new(at)))

@@ -1,21 +1,19 @@
 //! Base64, Base32, JSON and digests.
 
-use std::sync::LazyLock;
-
-use data_encoding::{DecodeError, Encoding, Specification};
+use data_encoding::{BASE32, BASE64};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-use super::Table;
 use super::texts::one;
+use super::{Table, bases};
 use crate::function::Call;
-use crate::value::Value;
+use crate::value::{Value, lossy};
 
 pub(super) const FUNCTIONS: Table = &[
     ("b64enc", |call| one(call, |text| BASE64.encode(text.as_bytes()))),
-    ("b64dec", |call| one(call, |text| decoded(&BASE64, "base64", text))),
+    ("b64dec", |call| one(call, |text| decoded(bases::base64(text), "base64"))),
     ("b32enc", |call| one(call, |text| BASE32.encode(text.as_bytes()))),
-    ("b32dec", |call| one(call, |text| decoded(&BASE32, "base32", text))),
+    ("b32dec", |call| one(call, |text| decoded(bases::base32(text), "base32"))),
     ("sha1sum", |call| one(call, |text| hex::encode(Sha1::digest(text)))),
     ("sha256sum", |call| one(call, |text| hex::encode(Sha256::digest(text)))),
     ("sha512sum", |call| one(call, |text| hex::encode(Sha512::digest(text)))),
@@ -36,29 +34,11 @@ pub(super) const FUNCTIONS: Table = &[
     }),
 ];
 
-/// Line breaks in the text are skipped, and bits after the last byte not looked at, as Go does.
-static BASE64: LazyLock<Encoding> =
-    LazyLock::new(|| lenient("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"));
-static BASE32: LazyLock<Encoding> = LazyLock::new(|| lenient("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"));
-
-fn lenient(symbols: &str) -> Encoding {
-    let mut specification = Specification::new();
-    specification.symbols.push_str(symbols);
-    specification.padding = Some('=');
-    specification.ignore.push_str("\r\n");
-    specification.check_trailing_bits = false;
-    specification.encoding().expect("a constant")
-}
-
 /// What can't be decoded gives the text of the error: that is what the reference's templates see.
-fn decoded(encoding: &Encoding, name: &str, text: &str) -> String {
-    match encoding.decode(text.as_bytes()) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(DecodeError { position, .. }) => {
-            let specification = encoding.specification();
-            let is_foreign = |c: char| !specification.symbols.contains(c) && !"=\r\n".contains(c);
-            format!("illegal {name} data at input byte {}", text.find(is_foreign).unwrap_or(position))
-        }
+fn decoded(decoded: Result<Vec<u8>, usize>, name: &str) -> String {
+    match decoded {
+        Ok(bytes) => lossy(&bytes),
+        Err(at) => format!("illegal {name} data at input byte {at}"),
     }
 }
 

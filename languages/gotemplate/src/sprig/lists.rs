@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Table;
 use super::logic::is_same;
 use super::numbers::integer;
-use crate::function::{Call, wrong};
+use crate::function::{Call, MAX_ELEMENTS, bounded, wrong};
 use crate::print::print;
 use crate::value::Value;
 
@@ -30,6 +30,9 @@ pub(super) const FUNCTIONS: Table = &[
         let mut all = Vec::new();
         for at in 0..call.arguments.len() {
             all.extend(elements(call, at)?.iter().cloned());
+            if all.len() > MAX_ELEMENTS {
+                return Err(format!("more than {MAX_ELEMENTS} elements"));
+            }
         }
         Ok(Value::list(all))
     }),
@@ -62,7 +65,9 @@ pub(super) const FUNCTIONS: Table = &[
     }),
     ("join", |call| {
         call.expect(2)?;
-        Ok(Value::text(strings(&call.any(1)).join(&call.text(0)?)))
+        let (separator, parts) = (call.text(0)?, strings(&call.any(1)));
+        bounded(separator.len().saturating_mul(parts.len()))?;
+        Ok(Value::text(parts.join(&separator)))
     }),
     ("splitList", |call| {
         call.expect(2)?;

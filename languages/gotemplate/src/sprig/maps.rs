@@ -102,9 +102,12 @@ fn empty<'d>() -> Members<'d> {
     Rc::new(RefCell::default())
 }
 
-/// An argument that must be a map; nil is an empty one.
+/// An argument that must be a map; a missing one is empty, but a null of the document is not.
 fn map<'d>(call: &Call<'d>, at: usize) -> Result<Members<'d>, String> {
     match call.any(at) {
+        nil @ Value::Nil if matches!(call.arguments.get(at), Some(Value::Json(_))) => {
+            Err(wrong("a map", &nil))
+        }
         Value::Map(members) => Ok(members),
         Value::Nil | Value::Missing => Ok(empty()),
         other => Err(wrong("a map", &other)),

@@ -1,6 +1,7 @@
 //! Sprig's functions (3.3): everything that looks at its arguments only. What would look at the machine, or make secrets, is
 //! refused by name.
 
+mod bases;
 mod case;
 mod dates;
 mod encoding;

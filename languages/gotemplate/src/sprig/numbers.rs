@@ -5,9 +5,9 @@ use std::str::FromStr;
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 
 use super::Table;
-use crate::function::{Call, MAX_ELEMENTS};
+use crate::function::{Call, MAX_ELEMENTS, wrong};
 use crate::print::print;
-use crate::value::{IntKind, Value};
+use crate::value::{IntKind, Object, Value};
 
 pub(super) const FUNCTIONS: Table = &[
     ("int", |call| {
@@ -95,6 +95,7 @@ pub(super) fn integer(value: &Value<'_>) -> i64 {
         Value::Int(number, _) => number,
         Value::Float(number) => cut(number),
         Value::Bool(value) => i64::from(value),
+        Value::Object(Object::Month(number) | Object::Weekday(number)) => i64::from(number),
         Value::String(text) => crate::literal::integer(without_zeros(&text)).unwrap_or(0),
         _ => 0,
     }
@@ -124,7 +125,7 @@ fn float(value: &Value<'_>) -> f64 {
         Value::Int(number, _) => number as f64,
         Value::Float(number) => number,
         Value::Bool(value) => f64::from(u8::from(value)),
-        Value::String(text) => text.parse().unwrap_or(0.0),
+        Value::String(text) => crate::literal::float(&text).unwrap_or(0.0),
         _ => 0.0,
     }
 }
@@ -182,6 +183,11 @@ fn decimals<'d>(
 fn round<'d>(call: &Call<'d>) -> Result<Value<'d>, String> {
     call.expect_least(2)?;
     let places = i32::try_from(call.int(1)?).unwrap_or(if call.int(1)? < 0 { i32::MIN } else { i32::MAX });
+    if let Some(other) =
+        call.arguments.get(2).filter(|from| !matches!(from, Value::Int(..)) && from.type_name() != "float64")
+    {
+        return Err(wrong("float64", other));
+    }
     let from = if call.arguments.len() > 2 { float(&call.any(2)) } else { 0.5 };
     let power = 10_f64.powi(places);
     let digits = power * float(&call.any(0));
@@ -203,6 +209,9 @@ fn steps(start: i64, end: i64, step: i64) -> Result<Vec<i64>, String> {
 
 /// A text of the numbers up to and with the end, as the shell command writes it.
 fn seq<'d>(call: &Call<'d>) -> Result<Value<'d>, String> {
+    for at in 0..call.arguments.len() {
+        call.int(at)?;
+    }
     let number = |at| call.int(at);
     let towards = |start: i64, end: i64| if end < start { -1 } else { 1 };
     let (start, step, end) = match call.arguments.len() {

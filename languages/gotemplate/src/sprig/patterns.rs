@@ -8,7 +8,7 @@ use super::Table;
 use super::lists::texts;
 use super::texts::one;
 use crate::function::{Call, bounded};
-use crate::value::Value;
+use crate::value::{Value, lossy};
 
 pub(super) const FUNCTIONS: Table = &[
     ("regexMatch", |call| {
@@ -108,7 +108,7 @@ fn replace<'d>(call: &Call<'d>, expands: bool) -> Result<Value<'d>, String> {
         start = range.end;
     }
     out.extend(text.as_bytes().get(start..).unwrap_or_default());
-    Ok(Value::text(String::from_utf8_lossy(&out)))
+    Ok(Value::text(lossy(&out)))
 }
 
 fn split<'d>(call: &Call<'d>) -> Result<Value<'d>, String> {

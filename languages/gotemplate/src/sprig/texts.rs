@@ -3,8 +3,8 @@
 use super::Table;
 use crate::function::{Call, bounded};
 use crate::print::print;
-use crate::printf::quote;
-use crate::value::Value;
+use crate::quote::quote;
+use crate::value::{Value, lossy};
 
 pub(super) const FUNCTIONS: Table = &[
     ("trim", |call| one(call, |text| text.trim().to_owned())),
@@ -67,7 +67,8 @@ pub(super) const FUNCTIONS: Table = &[
     ("nindent", |call| indent(call, "\n")),
     ("plural", |call| {
         call.expect(3)?;
-        Ok(Value::text(call.text(usize::from(call.int(2)? != 1))?))
+        let (one, many) = (call.text(0)?, call.text(1)?);
+        Ok(Value::text(if call.int(2)? == 1 { one } else { many }))
     }),
     ("toString", |call| {
         call.expect(1)?;
@@ -151,7 +152,7 @@ fn substr<'d>(call: &Call<'d>) -> Result<Value<'d>, String> {
 }
 
 fn part(text: &str, from: usize, to: usize) -> String {
-    String::from_utf8_lossy(text.as_bytes().get(from..to).unwrap_or_default()).into_owned()
+    lossy(text.as_bytes().get(from..to).unwrap_or_default())
 }
 
 /// At most `width` bytes, with three dots where something is left out, and the byte at `offset` in it.
@@ -207,7 +208,7 @@ fn wrapped(text: &str, width: i64, separator: &str, cuts_words: bool) -> Result<
         rest = rest.get(next..).unwrap_or_default();
     }
     out.extend(rest);
-    Ok(String::from_utf8_lossy(&out).into_owned())
+    Ok(lossy(&out))
 }
 
 fn indent<'d>(call: &Call<'d>, before: &str) -> Result<Value<'d>, String> {

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::Table;
 use crate::function::wrong;
-use crate::value::Value;
+use crate::value::{Value, lossy};
 
 pub(super) const FUNCTIONS: Table = &[
     ("urlParse", |call| {
@@ -108,14 +108,14 @@ impl Url {
             authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
         let port = match host.strip_prefix('[') {
             Some(rest) => rest.split_once(']').ok_or("missing ']' in the host")?.1,
-            None => host.rfind(':').and_then(|at| host.get(at..)).unwrap_or_default(),
+            None => host.find(':').and_then(|at| host.get(at..)).unwrap_or_default(),
         };
         if !port.is_empty()
             && !port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
         {
             return Err(format!("`{port}` is no port"));
         }
-        self.host = decoded(host)?;
+        self.host = decoded_host(host)?;
         self.userinfo = user.map(encoded_userinfo).transpose()?;
         Ok(())
     }
@@ -163,11 +163,32 @@ fn decoded(text: &str) -> Result<String, String> {
     if let Some((at, _)) = text.match_indices('%').find(|(at, _)| !is_escape(*at)) {
         return Err(format!("invalid URL escape at byte {at}"));
     }
-    Ok(percent_decode_str(text).decode_utf8_lossy().into_owned())
+    Ok(lossy(&percent_decode_str(text).collect::<Vec<u8>>()))
+}
+
+/// In a host only bytes beyond ASCII may be escaped, and not everything may stand.
+fn decoded_host(host: &str) -> Result<String, String> {
+    let is_escaped_ascii = |(at, _): (usize, &str)| {
+        host.as_bytes().get(at + 1).is_some_and(|digit| (b'0'..b'8').contains(digit))
+            && host.get(at..at + 3) != Some("%25")
+    };
+    let is_stray = |c: char| {
+        c.is_ascii() && c != '%' && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:[]<>\"".contains(c)
+    };
+    if host.match_indices('%').any(is_escaped_ascii) {
+        return Err("an escape in the host that needs none".to_owned());
+    }
+    match host.chars().find(|c| is_stray(*c)) {
+        Some(c) => Err(format!("invalid character `{c}` in the host")),
+        None => decoded(host),
+    }
 }
 
 fn encoded_userinfo(user: &str) -> Result<String, String> {
     let encoded = |part: &str| Ok::<_, String>(utf8_percent_encode(&decoded(part)?, &USER).to_string());
+    if user.contains(|c: char| !c.is_ascii_alphanumeric() && !"-._:~!$&'()*+,;=%@".contains(c)) {
+        return Err("invalid userinfo".to_owned());
+    }
     match user.split_once(':') {
         None => encoded(user),
         Some((name, password)) => Ok(format!("{}:{}", encoded(name)?, encoded(password)?)),

@@ -248,6 +248,10 @@ pub(crate) fn sentence(decision: &Decision) -> String {
 
 fn verdict(verdict: &Verdict, dependency: &str) -> String {
     match verdict {
+        // What was seen is why it failed.
+        Verdict::Rejected { filter, seen: Some(seen), reason, .. } if reason.ends_with("-failed") => {
+            format!("rejected{dependency} by {filter}: {seen} ({reason})")
+        }
         Verdict::Rejected { filter, looked_at, seen, wanted, reason } => {
             let seen = seen.as_ref().map_or_else(|| "nothing".to_owned(), |seen| format!("`{seen}`"));
             format!("rejected{dependency} by {filter}: {looked_at} is {seen}, wanted {wanted} ({reason})")

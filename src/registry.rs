@@ -1,8 +1,11 @@
-//! What this binary can receive from and act on: one line each.
+//! What this binary can receive from and act on, and what it knows and can't do yet: one line each.
+
+mod planned;
 
 use std::collections::BTreeMap;
 
-use eventsource_core::EventSource;
+use eventsource_core::{EventSource, Plan, Planned};
+use planned::PlannedTrigger;
 use sensor_core::Trigger;
 
 /// The kinds by their keys in manifests.
@@ -10,6 +13,8 @@ use sensor_core::Trigger;
 pub(crate) struct Registry {
     sources: BTreeMap<&'static str, eventsource_core::Factory>,
     triggers: BTreeMap<&'static str, sensor_core::Factory>,
+    planned_sources: BTreeMap<&'static str, Plan>,
+    planned_triggers: BTreeMap<&'static str, PlannedTrigger>,
 }
 
 impl Registry {
@@ -24,6 +29,43 @@ impl Registry {
             .acts::<trigger_log::Log>()
             .acts::<trigger_kubernetes::K8s>()
             .acts::<trigger_kubernetes::ArgoWorkflow>()
+            .plans::<eventsource_planned::amqp::Amqp>()
+            .plans::<eventsource_planned::azure_events_hub::AzureEventsHub>()
+            .plans::<eventsource_planned::azure_queue_storage::AzureQueueStorage>()
+            .plans::<eventsource_planned::azure_service_bus::AzureServiceBus>()
+            .plans::<eventsource_planned::bitbucketserver::BitbucketServer>()
+            .plans::<eventsource_planned::emitter::Emitter>()
+            .plans::<eventsource_planned::file::File>()
+            .plans::<eventsource_planned::generic::Generic>()
+            .plans::<eventsource_planned::gerrit::Gerrit>()
+            .plans::<eventsource_planned::hdfs::Hdfs>()
+            .plans::<eventsource_planned::kafka::Kafka>()
+            .plans::<eventsource_planned::minio::Minio>()
+            .plans::<eventsource_planned::mns::Mns>()
+            .plans::<eventsource_planned::mqtt::Mqtt>()
+            .plans::<eventsource_planned::nats::Nats>()
+            .plans::<eventsource_planned::nsq::Nsq>()
+            .plans::<eventsource_planned::pub_sub::PubSub>()
+            .plans::<eventsource_planned::pulsar::Pulsar>()
+            .plans::<eventsource_planned::redis::Redis>()
+            .plans::<eventsource_planned::redis_stream::RedisStream>()
+            .plans::<eventsource_planned::resource::Resource>()
+            .plans::<eventsource_planned::sftp::Sftp>()
+            .plans::<eventsource_planned::slack::Slack>()
+            .plans::<eventsource_planned::sns::Sns>()
+            .plans::<eventsource_planned::sqs::Sqs>()
+            .plans::<eventsource_planned::storage_grid::StorageGrid>()
+            .plans::<eventsource_planned::stripe::Stripe>()
+            .plans_action::<planned::AwsLambda>()
+            .plans_action::<planned::AzureEventHubs>()
+            .plans_action::<planned::AzureServiceBus>()
+            .plans_action::<planned::Custom>()
+            .plans_action::<planned::Email>()
+            .plans_action::<planned::Kafka>()
+            .plans_action::<planned::Nats>()
+            .plans_action::<planned::OpenWhisk>()
+            .plans_action::<planned::Pulsar>()
+            .plans_action::<planned::Slack>()
     }
 
     fn receives<S: EventSource>(mut self) -> Self {
@@ -36,6 +78,16 @@ impl Registry {
         self
     }
 
+    fn plans<P: Planned>(mut self) -> Self {
+        self.planned_sources.insert(P::KIND, Plan::of::<P>());
+        self
+    }
+
+    fn plans_action<A: planned::Action>(mut self) -> Self {
+        self.planned_triggers.insert(A::KIND, PlannedTrigger::of::<A>());
+        self
+    }
+
     pub(crate) fn source(&self, kind: &str) -> Option<&eventsource_core::Factory> {
         self.sources.get(kind)
     }
@@ -44,8 +96,65 @@ impl Registry {
         self.triggers.get(kind)
     }
 
+    /// A kind of event source that is checked and can't run yet.
+    pub(crate) fn planned_source(&self, kind: &str) -> Option<&Plan> {
+        self.planned_sources.get(kind)
+    }
+
+    /// A kind of trigger that is checked and can't run yet.
+    pub(crate) fn planned_trigger(&self, kind: &str) -> Option<&PlannedTrigger> {
+        self.planned_triggers.get(kind)
+    }
+
+    /// What may stand under a kind of event source, whether it runs or is planned.
+    pub(crate) fn source_schema(&self, kind: &str) -> Option<serde_json::Value> {
+        let planned = || self.planned_source(kind).map(Plan::schema);
+        self.source(kind).map(eventsource_core::Factory::schema).or_else(planned)
+    }
+
+    /// What may stand under a kind of trigger, whether it runs or is planned.
+    pub(crate) fn trigger_schema(&self, kind: &str) -> Option<serde_json::Value> {
+        let planned = || self.planned_trigger(kind).map(PlannedTrigger::schema);
+        self.trigger(kind).map(sensor_core::Factory::schema).or_else(planned)
+    }
+
     /// Every kind of this build, for messages.
     pub(crate) fn kinds(&self) -> String {
         self.sources.keys().chain(self.triggers.keys()).copied().collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+    use zetes_api::{EVENT_SOURCE_KINDS, TRIGGER_KINDS};
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_the_specification_either_runs_or_is_planned() {
+        let registry = Registry::of_this_build();
+        let all: Vec<_> = registry.sources.keys().chain(registry.planned_sources.keys()).copied().collect();
+        let known: BTreeSet<_> = EVENT_SOURCE_KINDS.iter().map(|kind| kind.key).collect();
+        assert_eq!((all.len(), all.into_iter().collect()), (known.len(), known));
+        let all: Vec<_> = registry.triggers.keys().chain(registry.planned_triggers.keys()).copied().collect();
+        let known: BTreeSet<_> = TRIGGER_KINDS.iter().copied().collect();
+        assert_eq!((all.len(), all.into_iter().collect()), (known.len(), known));
+    }
+
+    #[test]
+    fn a_planned_action_says_what_is_wrong_with_it() {
+        let registry = Registry::of_this_build();
+        let told = |kind: &str, config: serde_json::Value| -> Vec<String> {
+            let findings = registry.planned_trigger(kind).unwrap().check(&config);
+            findings.iter().map(|one| format!("{:?} {} {}", one.severity, one.code, one.path)).collect()
+        };
+        let kafka = json!({"url": "u", "topic": "t", "payload": [], "parameters": [{"dest": "a"}]});
+        assert_eq!(told("kafka", kafka), ["Warning missing-field parameters[0].src"]);
+        let email = json!({"port": 65536});
+        assert_eq!(told("email", email), ["Error missing-field host", "Error bad-value port"]);
+        assert_eq!(told("custom", json!({"serverURL": "u", "spec": {}})), [""; 0]);
     }
 }

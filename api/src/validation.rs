@@ -1,7 +1,13 @@
 //! What the frame of an object must fulfil, whatever kinds it holds (spec/sensors.md 1.7, spec/event-sources.md 1.2).
 
+mod event_bus;
+mod pod;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use zetes_schedule::{Descriptors, Schedule, zone};
 
 use crate::diagnostic::{FieldPath, Finding};
@@ -9,8 +15,8 @@ use crate::extension::{ExpiryAction, TriggerExtension};
 use crate::kinds::{EVENT_SOURCE_KINDS, TRIGGER_KINDS};
 use crate::manifest::Object;
 use crate::resource::{
-    ConditionsReset, DataFilter, Dependency, EventBusSpec, EventSourceSpec, ExprFilter, Filters, Parameter,
-    SensorSpec, TimeFilter, Trigger, TriggerTemplate,
+    ConditionsReset, DataFilter, Dependency, EventSourceSpec, ExprFilter, Filters, Parameter, SensorSpec,
+    TimeFilter, Trigger, TriggerTemplate,
 };
 
 /// Everything that is wrong with an object's frame.
@@ -18,7 +24,7 @@ pub fn validate(object: &Object) -> Vec<Finding> {
     let spec = FieldPath::from("spec");
     match object {
         Object::EventSource(object) => event_source(&object.spec, &spec),
-        Object::EventBus(object) => event_bus(&object.spec, &spec),
+        Object::EventBus(object) => event_bus::findings(&object.spec, &spec),
         Object::Sensor(object) => sensor(&object.spec, &spec),
         Object::Secret(_) | Object::ConfigMap(_) => Vec::new(),
     }
@@ -30,6 +36,20 @@ fn missing(path: FieldPath, what: &str) -> Finding {
 
 fn bad(path: FieldPath, message: impl Into<String>) -> Finding {
     Finding::error("bad-value", path, message)
+}
+
+/// Checks the types in a value that its object keeps as JSON, then what was read.
+fn typed<T: DeserializeOwned + JsonSchema>(
+    value: &Value,
+    path: &FieldPath,
+    check: impl FnOnce(&T, &FieldPath) -> Vec<Finding>,
+) -> Vec<Finding> {
+    let (read, findings) = crate::manifest::decode::<T>(value);
+    let mut findings: Vec<_> = findings.into_iter().map(|finding| finding.under(path)).collect();
+    if let Some(read) = read {
+        findings.extend(check(&read, path));
+    }
+    findings
 }
 
 fn event_source(spec: &EventSourceSpec, path: &FieldPath) -> Vec<Finding> {
@@ -53,6 +73,8 @@ fn event_source(spec: &EventSourceSpec, path: &FieldPath) -> Vec<Finding> {
         }
     }
     findings.extend(mixed_classes(spec, path));
+    findings.extend(pod::template(spec.template.as_ref(), path));
+    findings.extend(pod::service(spec.service.as_ref(), path));
     findings
 }
 
@@ -69,49 +91,6 @@ fn mixed_classes(spec: &EventSourceSpec, path: &FieldPath) -> Option<Finding> {
         Finding::error("mixed-kinds", path.key(one_at_a_time.key), message)
             .hint("give each its own EventSource"),
     )
-}
-
-fn event_bus(spec: &EventBusSpec, path: &FieldPath) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if spec.nats.is_none()
-        && spec.jetstream.is_none()
-        && spec.kafka.is_none()
-        && spec.jetstream_exotic.is_none()
-    {
-        findings.push(missing(path.clone(), "one of `nats`, `jetstream`, `kafka`, `jetstreamExotic`"));
-    }
-    let text = |value: &serde_json::Value, key: &str| {
-        value.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
-    };
-    if let Some(nats) = &spec.nats {
-        let (native, exotic) = (nats.get("native"), nats.get("exotic"));
-        if native.is_some() == exotic.is_some() {
-            findings.push(bad(path.key("nats"), "expected exactly one of `native` and `exotic`"));
-        }
-        for key in ["clusterID", "url"] {
-            if exotic.is_some_and(|exotic| text(exotic, key).is_empty()) {
-                findings.push(missing(path.key("nats").key("exotic").key(key), &format!("`{key}`")));
-            }
-        }
-    }
-    if let Some(jetstream) = &spec.jetstream {
-        if text(jetstream, "version").is_empty() {
-            findings.push(missing(path.key("jetstream").key("version"), "a version, `latest` for example"));
-        }
-        if jetstream
-            .get("replicas")
-            .and_then(serde_json::Value::as_i64)
-            .is_some_and(|replicas| replicas == 2 || replicas <= 0)
-        {
-            findings.push(bad(path.key("jetstream").key("replicas"), "expected 1 replica, or 3 and more"));
-        }
-    }
-    for (name, member) in [("kafka", &spec.kafka), ("jetstreamExotic", &spec.jetstream_exotic)] {
-        if member.as_ref().is_some_and(|member| text(member, "url").is_empty()) {
-            findings.push(missing(path.key(name).key("url"), "`url`"));
-        }
-    }
-    findings
 }
 
 fn sensor(spec: &SensorSpec, path: &FieldPath) -> Vec<Finding> {
@@ -145,6 +124,7 @@ fn sensor(spec: &SensorSpec, path: &FieldPath) -> Vec<Finding> {
         }
         findings.extend(trigger(one, &path, spec));
     }
+    findings.extend(pod::template(spec.template.as_ref(), path));
     findings
 }
 
@@ -400,10 +380,16 @@ fn policy(one: &Trigger, template: &TriggerTemplate, path: &FieldPath) -> Vec<Fi
     };
     let mut findings = Vec::new();
     match (&policy.k8s, kind) {
-        (Some(k8s), "k8s" | "argoWorkflow") if k8s.labels.as_ref().is_none_or(BTreeMap::is_empty) => {
-            findings.push(missing(path.key("k8s").key("labels"), "`labels`"));
-        }
-        (Some(_), "k8s" | "argoWorkflow") | (None, _) => {}
+        (Some(k8s), "k8s" | "argoWorkflow") => match &k8s.labels {
+            None => findings.push(missing(path.key("k8s").key("labels"), "`labels`")),
+            Some(labels) if labels.is_empty() => {
+                let message = "without labels nothing is waited for";
+                let path = path.key("k8s").key("labels");
+                findings.push(Finding::warning("unused-policy", path, message));
+            }
+            Some(_) => {}
+        },
+        (None, _) => {}
         (Some(_), _) => findings.push(unused("k8s")),
     }
     match (&policy.status, kind) {

@@ -43,8 +43,8 @@ impl Schema {
 
     fn of_kind(&self, kind: &str, registry: &Registry) -> anyhow::Result<serde_json::Value> {
         let schema = match self.object {
-            Object::EventSource => registry.source(kind).map(eventsource_core::Factory::schema),
-            Object::Sensor => registry.trigger(kind).map(sensor_core::Factory::schema),
+            Object::EventSource => registry.source_schema(kind),
+            Object::Sensor => registry.trigger_schema(kind),
             _ => None,
         };
         schema.ok_or_else(|| {

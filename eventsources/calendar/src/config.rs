@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use eventsource_core::SourceFilter;
+use eventsource_core::{Check, SourceFilter};
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use zetes_api::Finding;
+use zetes_api::{Finding, Invalid};
 use zetes_gotime::duration;
 use zetes_schedule::{Descriptors, Exclusions, Schedule, zone};
 
@@ -16,7 +17,7 @@ pub struct Config {
     /// Five cron fields, or `@daily`, `@every 5m` and their like. A `TZ=Zone ` prefix beats `timezone`.
     #[serde(default)]
     pub schedule: Option<String>,
-    /// Go duration such as `10s`; at least one second. The first tick comes one interval after the start.
+    /// Go duration such as `10s`; less than one second counts as one. The first tick comes one interval after the start.
     #[serde(default)]
     pub interval: Option<String>,
     /// IANA time zone. Default UTC.
@@ -73,38 +74,31 @@ pub struct PersistedIn {
 }
 
 impl Config {
-    pub(crate) fn findings(&self) -> Vec<Finding> {
-        let mut findings = SourceFilter::findings(self.filter.as_ref());
-        let bad = |path: &str, message: String| Finding::error("bad-value", path, message);
-        match (self.schedule.as_deref().filter(|text| !text.is_empty()), &self.interval) {
-            (None, None) => findings.push(Finding::error(
-                "missing-field",
-                "schedule",
-                "expected `schedule` or `interval`",
-            )),
-            (Some(text), _) => findings.extend(schedule_finding(text)),
-            (None, Some(text)) => {
-                if !duration::parse(text).is_ok_and(|interval| interval.is_positive()) {
-                    findings.push(bad(
-                        "interval",
-                        format!("expected a duration such as `10s` or `1h30m`, found `{text}`"),
-                    ));
-                }
-            }
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let mut check = Check::default();
+        check.filter(self.filter.as_ref());
+        match (self.schedule(), self.interval()) {
+            (None, None) => check.missing("schedule", "`schedule` or `interval`"),
+            (Some(text), _) => check.extend(schedule_finding(text)),
+            (None, Some(text)) => check.extend(interval_finding(text)),
         }
         if let Err(error) = zone(self.timezone.as_deref().unwrap_or_default()) {
-            findings.push(bad("timezone", error.to_string()));
+            check.bad("timezone", error.to_string());
         }
         if let Err(error) = Exclusions::parse(&self.exclusion_dates) {
-            findings.push(bad("exclusionDates", error.to_string()));
+            check.bad("exclusionDates", error.to_string());
         }
-        if let Some(text) = self.longest_catch_up().filter(|text| duration::parse(text).is_err()) {
-            findings.push(bad(
-                "persistence.catchup.maxDuration",
-                format!("expected a duration such as `24h`, found `{text}`"),
-            ));
-        }
-        findings
+        check.duration("persistence.catchup.maxDuration", self.longest_catch_up().unwrap_or_default());
+        check.end()
+    }
+
+    /// It wins over `interval`.
+    pub(crate) fn schedule(&self) -> Option<&str> {
+        self.schedule.as_deref().filter(|text| !text.is_empty())
+    }
+
+    pub(crate) fn interval(&self) -> Option<&str> {
+        self.interval.as_deref().filter(|text| !text.is_empty())
     }
 
     pub(crate) fn catches_up(&self) -> bool {
@@ -114,8 +108,24 @@ impl Config {
             .is_some_and(|catch_up| catch_up.enabled)
     }
 
+    /// Nobody looks at it where nothing is caught up with.
     pub(crate) fn longest_catch_up(&self) -> Option<&str> {
-        self.persistence.as_ref()?.catchup.as_ref()?.max_duration.as_deref().filter(|text| !text.is_empty())
+        let catch_up = self.persistence.as_ref()?.catchup.as_ref().filter(|catch_up| catch_up.enabled)?;
+        catch_up.max_duration.as_deref().filter(|text| !text.is_empty())
+    }
+}
+
+fn interval_finding(text: &str) -> Option<Finding> {
+    match duration::parse(text) {
+        Err(_) => {
+            let message = format!("expected a duration such as `10s` or `1h30m`, found `{text}`");
+            Some(Finding::error("bad-value", "interval", message))
+        }
+        Ok(interval) if interval < SignedDuration::from_secs(1) => {
+            let message = format!("`{text}` is less than a second, it ticks each second");
+            Some(Finding::warning("least-interval", "interval", message))
+        }
+        Ok(_) => None,
     }
 }
 

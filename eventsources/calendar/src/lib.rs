@@ -39,8 +39,7 @@ impl EventSource for Calendar {
     type Config = Config;
 
     fn validate(config: &Config) -> Result<(), Invalid> {
-        let findings = config.findings();
-        if findings.is_empty() { Ok(()) } else { Err(Invalid(findings)) }
+        config.check()
     }
 
     async fn connect(config: Config, _cx: &Context) -> Result<Self, Error> {

@@ -30,7 +30,7 @@ impl Plan {
     /// # Errors
     /// What validation finds, too; as one text.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
-        let schedule = match (config.schedule.as_deref().filter(|text| !text.is_empty()), &config.interval) {
+        let schedule = match (config.schedule(), config.interval()) {
             (Some(text), _) => {
                 Schedule::parse(text, Descriptors::Accepted).map_err(|error| error.to_string())?
             }

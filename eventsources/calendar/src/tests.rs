@@ -63,3 +63,21 @@ fn a_schedule_that_can_not_be_read_is_told_with_its_place() {
     assert_eq!(findings[0].span, Some(0..2));
     assert_eq!(factory.check(&json!({}))[0].code, "missing-field");
 }
+
+#[test]
+fn what_nobody_will_look_at_is_no_error() {
+    let told = |config: Value| -> Vec<String> {
+        let findings = eventsource_core::Factory::of::<crate::Calendar>().check(&config);
+        findings.iter().map(|one| format!("{:?} {} {}", one.severity, one.code, one.path)).collect()
+    };
+    let catch_up = |enabled: bool| {
+        json!({
+            "schedule": "* * * * *", "interval": "nonsense",
+            "persistence": {"catchup": {"enabled": enabled, "maxDuration": "x"}},
+        })
+    };
+    assert_eq!(told(catch_up(false)), [""; 0]);
+    assert_eq!(told(catch_up(true)), ["Error bad-value persistence.catchup.maxDuration"]);
+    assert_eq!(told(json!({"interval": "-5s"})), ["Warning least-interval interval"]);
+    assert_eq!(told(json!({"interval": "1d"})), ["Error bad-value interval"]);
+}

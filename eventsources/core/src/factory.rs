@@ -1,8 +1,10 @@
 //! A kind of event source with its type erased: what the registry holds.
 
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use zetes_api::{EVENT_SOURCE_KINDS, FieldPath, Finding};
+use zetes_api::{EVENT_SOURCE_KINDS, FieldPath, Finding, Invalid};
 
 use crate::{Context, Error, EventSource, RouteKey};
 
@@ -23,7 +25,7 @@ impl Factory {
         Self {
             kind: S::KIND,
             event_type: known.map_or(S::KIND, |kind| kind.event_type),
-            check: check::<S>,
+            check: |config| findings(config, S::validate),
             schema: || schemars::schema_for!(S::Config).to_value(),
             routes: |config| decoded::<S>(config).map(|config| S::routes(&config)).unwrap_or_default(),
             run: |config, cx| Box::pin(run::<S>(config, cx)),
@@ -59,9 +61,13 @@ impl Factory {
     }
 }
 
-fn check<S: EventSource>(config: &Value) -> Vec<Finding> {
-    let (config, mut findings) = zetes_api::manifest::decode::<S::Config>(config);
-    if let Some(Err(invalid)) = config.map(|config| S::validate(&config)) {
+/// What reading a configuration finds, and what its kind says to what was read.
+pub(crate) fn findings<C: DeserializeOwned + JsonSchema>(
+    config: &Value,
+    validate: fn(&C) -> Result<(), Invalid>,
+) -> Vec<Finding> {
+    let (config, mut findings) = zetes_api::manifest::decode::<C>(config);
+    if let Some(Err(invalid)) = config.map(|config| validate(&config)) {
         findings.extend(invalid.0);
     }
     findings
@@ -79,9 +85,7 @@ async fn run<S: EventSource>(config: &Value, cx: &Context) -> Result<(), Error> 
         return Err(Error::Permanent(told.join("; ")));
     };
     // Warnings have been told at load.
-    S::validate(&config)
-        .or_else(|invalid| zetes_api::Invalid::from_findings(invalid.0))
-        .map_err(Error::permanent)?;
+    S::validate(&config).or_else(|invalid| Invalid::from_findings(invalid.0)).map_err(Error::permanent)?;
     S::connect(config, cx).await?.run(cx).await
 }
 

@@ -5,13 +5,16 @@
 //!
 //! The order that every adapter keeps: receive, emit, acknowledge. [`Context::emit`] returns when the event is durable.
 
+mod check;
 mod context;
 mod draft;
+mod endpoint;
 mod error;
 mod factory;
 mod filter;
 mod http;
 mod metrics;
+mod planned;
 mod sources;
 mod supervisor;
 
@@ -19,8 +22,10 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use zetes_api::Invalid;
 
+pub use check::{Check, FILE_OPERATIONS, WatchPath, one_of};
 pub use context::{Context, Deps};
 pub use draft::Draft;
+pub use endpoint::Endpoint;
 pub use error::Error;
 pub use factory::Factory;
 pub use filter::SourceFilter;
@@ -28,6 +33,7 @@ pub use http::{
     Front, FrontError, HttpSource, Refusal, Request, RouteKey, RouteSpec, ServerTls, canonical_headers,
 };
 pub use metrics::Metrics;
+pub use planned::{Plan, Planned};
 pub use sources::{Observer, Running, Sources};
 pub use supervisor::{PartState, PartStatus};
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use eventsource_core::{
-    Context, Draft, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec, SourceFilter,
-    canonical_headers,
+    Check, Context, Draft, Endpoint, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec,
+    SourceFilter, canonical_headers,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zetes_api::{BasicAuth, EventId, Invalid, SecretKeyRef};
 
-use crate::endpoint::{Delivery, Endpoint, not_registered};
+use crate::delivery::{Delivery, not_registered};
 use crate::signature::header;
 
 /// Where deliveries come in, and what the hook at the provider should be.
@@ -73,6 +73,23 @@ pub struct Auth {
     pub oauth_token: Option<SecretKeyRef>,
 }
 
+impl Config {
+    fn has_repositories(&self) -> bool {
+        let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+        !self.repositories.is_empty() || (is_set(&self.owner) && is_set(&self.repository_slug))
+    }
+
+    /// Whether the provider is to be asked to create hooks.
+    fn is_managed(&self) -> bool {
+        let is_known = self.auth.as_ref().is_some_and(|auth| {
+            let basic = auth.basic.as_ref();
+            auth.oauth_token.is_some()
+                || basic.is_some_and(|basic| basic.username.is_some() && basic.password.is_some())
+        });
+        is_known && self.webhook.has_url()
+    }
+}
+
 /// The kind `bitbucket`.
 pub struct Bitbucket {
     route: RouteSpec,
@@ -88,17 +105,17 @@ impl EventSource for Bitbucket {
     type Config = Config;
 
     fn validate(config: &Config) -> Result<(), Invalid> {
-        let mut findings = config.webhook.findings("webhook");
-        findings.extend(SourceFilter::findings(config.filter.as_ref()));
-        if config.repositories.is_empty() && (config.owner.is_none() || config.repository_slug.is_none()) {
-            findings.push(zetes_api::Finding::error(
-                "missing-field",
-                "repositories",
-                "expected at least one repository",
-            ));
+        let mut check = Check::default();
+        check.extend(config.webhook.findings("webhook"));
+        check.filter(config.filter.as_ref());
+        if !config.has_repositories() {
+            check.missing("repositories", "at least one repository");
         }
-        findings.extend(not_registered("Bitbucket", config.auth.is_some() && config.webhook.url.is_some()));
-        if findings.is_empty() { Ok(()) } else { Err(Invalid(findings)) }
+        if config.is_managed() && config.events.is_empty() {
+            check.missing("events", "the events that the hook sends");
+        }
+        check.extend(not_registered("Bitbucket", config.is_managed()));
+        check.end()
     }
 
     fn routes(config: &Config) -> Vec<RouteKey> {

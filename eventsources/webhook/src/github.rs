@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use eventsource_core::{
-    Context, Draft, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec, SourceFilter,
-    canonical_headers,
+    Check, Context, Draft, Endpoint, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec,
+    SourceFilter, canonical_headers,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use zetes_api::{EventId, Invalid, SecretKeyRef};
 use zetes_runtime::SecretText;
 
-use crate::endpoint::{Delivery, Endpoint, not_registered};
+use crate::delivery::{Delivery, not_registered};
 use crate::signature::{self, header};
 
 /// Where deliveries come in, and what the hook at the provider should be.
@@ -27,9 +27,9 @@ pub struct Config {
     /// Repositories whose hooks are managed.
     #[serde(default)]
     pub repositories: Vec<Repositories>,
-    /// Organizations whose hooks are managed.
+    /// Organizations whose hooks are managed; instead of `repositories`.
     #[serde(default)]
-    pub organizations: Vec<String>,
+    pub organizations: Option<Vec<String>>,
     /// Owner of `repository`; superseded by `repositories`.
     #[serde(default)]
     pub owner: Option<String>,
@@ -100,6 +100,26 @@ pub struct GithubApp {
     pub installation_id: i64,
 }
 
+impl Config {
+    fn has_repositories(&self) -> bool {
+        !self.repositories.is_empty() || (is_set(self.owner.as_deref()) && is_set(self.repository.as_deref()))
+    }
+
+    fn has_credentials(&self) -> bool {
+        let app = self.github_app.as_ref().is_some_and(|app| app.private_key.is_some());
+        self.api_token.is_some() || app
+    }
+
+    /// Whether the provider is to be asked to create hooks.
+    fn is_managed(&self) -> bool {
+        self.has_credentials() && self.webhook.has_url()
+    }
+}
+
+fn is_set(text: Option<&str>) -> bool {
+    text.is_some_and(|text| !text.is_empty())
+}
+
 /// The kind `github`.
 pub struct Github {
     route: RouteSpec,
@@ -116,25 +136,34 @@ impl EventSource for Github {
     type Config = Config;
 
     fn validate(config: &Config) -> Result<(), Invalid> {
-        let mut findings = config.webhook.findings("webhook");
-        findings.extend(SourceFilter::findings(config.filter.as_ref()));
-        let named = config.owner.is_some() && config.repository.is_some();
-        if !config.repositories.is_empty() && !config.organizations.is_empty() {
-            let message = "expected `repositories` or `organizations`, not both";
-            findings.push(zetes_api::Finding::error("bad-value", "organizations", message));
+        let mut check = Check::default();
+        check.extend(config.webhook.findings("webhook"));
+        check.filter(config.filter.as_ref());
+        match (config.has_repositories(), config.organizations.is_some()) {
+            // A hook that somebody made by hand needs none: only its deliveries are known here.
+            (false, false) if config.has_credentials() => {
+                check.missing("repositories", "`repositories` or `organizations`");
+            }
+            (true, true) => {
+                check.bad("organizations", "expected `repositories` or `organizations`, found both");
+            }
+            _ => {}
         }
-        if config.repositories.is_empty()
-            && config.organizations.is_empty()
-            && !named
-            && config.api_token.is_some()
+        if config.is_managed() && config.events.is_empty() {
+            check.missing("events", "the events that the hook sends, `*` is all");
+        }
+        if let Some(text) =
+            config.content_type.as_deref().filter(|text| !matches!(*text, "" | "json" | "form"))
         {
-            let message = "expected `repositories` or `organizations`";
-            findings.push(zetes_api::Finding::error("missing-field", "repositories", message));
+            check.bad("contentType", format!("expected `json` or `form`, found `{text}`"));
         }
-        let managed =
-            (config.api_token.is_some() || config.github_app.is_some()) && config.webhook.url.is_some();
-        findings.extend(not_registered("GitHub", managed));
-        if findings.is_empty() { Ok(()) } else { Err(Invalid(findings)) }
+        // So that nobody asks the public provider by accident.
+        check.together(
+            ("githubBaseURL", is_set(config.github_base_url.as_deref())),
+            ("githubUploadURL", is_set(config.github_upload_url.as_deref())),
+        );
+        check.extend(not_registered("GitHub", config.is_managed()));
+        check.end()
     }
 
     fn routes(config: &Config) -> Vec<RouteKey> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use eventsource_core::{
-    Context, Draft, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec, SourceFilter,
-    canonical_headers,
+    Check, Context, Draft, Endpoint, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec,
+    SourceFilter, canonical_headers,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use zetes_api::{EventId, Invalid, SecretKeyRef};
 use zetes_runtime::SecretText;
 
-use crate::endpoint::{Delivery, Endpoint, not_registered};
+use crate::delivery::{Delivery, not_registered};
 use crate::signature::{check_token, header};
 
 /// Where deliveries come in, and what the hook at the provider should be.
@@ -24,7 +24,7 @@ pub struct Config {
     /// When it is set, every delivery must carry it, whoever created the hook.
     #[serde(default)]
     pub secret_token: Option<SecretKeyRef>,
-    /// Projects whose hooks are managed, by number or path.
+    /// Projects whose hooks are managed, by number or path. Without projects and groups no hook is managed.
     #[serde(default)]
     pub projects: Vec<String>,
     /// One project; superseded by `projects`.
@@ -56,6 +56,14 @@ pub struct Config {
     pub filter: Option<SourceFilter>,
 }
 
+impl Config {
+    /// Whether the provider is to be asked to create hooks.
+    fn is_managed(&self) -> bool {
+        let named = !self.projects.is_empty() || self.project_id.is_some() || !self.groups.is_empty();
+        named && self.access_token.is_some() && self.webhook.has_url()
+    }
+}
+
 /// The kind `gitlab`.
 pub struct Gitlab {
     route: RouteSpec,
@@ -72,26 +80,14 @@ impl EventSource for Gitlab {
     type Config = Config;
 
     fn validate(config: &Config) -> Result<(), Invalid> {
-        let mut findings = config.webhook.findings("webhook");
-        findings.extend(SourceFilter::findings(config.filter.as_ref()));
-        let needed = [
-            ("events", config.events.is_none()),
-            ("gitlabBaseURL", config.gitlab_base_url.is_empty()),
-            ("accessToken", config.access_token.is_none()),
-        ];
-        for (field, _) in needed.into_iter().filter(|(_, missing)| *missing) {
-            findings.push(zetes_api::Finding::error("missing-field", field, format!("expected `{field}`")));
-        }
-        if config.projects.is_empty() && config.groups.is_empty() && config.project_id.is_none() {
-            findings.push(zetes_api::Finding::error(
-                "missing-field",
-                "projects",
-                "expected `projects` or `groups`",
-            ));
-        }
-        findings
-            .extend(not_registered("GitLab", config.access_token.is_some() && config.webhook.url.is_some()));
-        if findings.is_empty() { Ok(()) } else { Err(Invalid(findings)) }
+        let mut check = Check::default();
+        check.extend(config.webhook.findings("webhook"));
+        check.filter(config.filter.as_ref());
+        check.present("events", config.events.as_ref());
+        check.text("gitlabBaseURL", &config.gitlab_base_url);
+        check.present("accessToken", config.access_token.as_ref());
+        check.extend(not_registered("GitLab", config.is_managed()));
+        check.end()
     }
 
     fn routes(config: &Config) -> Vec<RouteKey> {

@@ -4,10 +4,10 @@
 //! the event's id, so that a repeated delivery is one event. Signatures and tokens are checked over the raw body in
 //! constant time before anything is parsed; a secret that can't be read means that nothing is served.
 //!
-//! Each kind is its configuration, its check and the shape of its data; `endpoint` has what they share.
+//! Each kind is its configuration, its check and the shape of its data; `delivery` has what the git hosts share.
 
 pub mod bitbucket;
-mod endpoint;
+mod delivery;
 pub mod github;
 pub mod gitlab;
 mod signature;

@@ -30,9 +30,47 @@ fn a_managed_hook_is_told_to_be_created_by_hand() {
     let config = json!({
         "webhook": {"endpoint": "/push", "port": "12000", "url": "https://ci.example.com"},
         "repositories": [{"owner": "argo", "names": ["ship"]}],
+        "events": ["push"],
         "apiToken": {"name": "github", "key": "token"},
     });
     assert_eq!(findings::<Github>(&config), ["not-in-this-build: webhook.url"]);
+}
+
+#[test]
+fn a_hook_that_is_to_be_created_needs_to_know_where_and_for_what() {
+    let github = |fields: Value| {
+        let mut config = json!({
+            "webhook": {"endpoint": "/push", "port": "12000", "url": "https://ci.example.com"},
+            "githubApp": {"privateKey": {"name": "github", "key": "pem"}, "appID": 1, "installationID": 2},
+        });
+        config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let mut told = findings::<Github>(&config);
+        told.retain(|one| !one.starts_with("not-in-this-build"));
+        told
+    };
+    let repositories = json!([{"owner": "argo", "names": ["ship"]}]);
+    assert_eq!(github(json!({})), ["missing-field: repositories", "missing-field: events"]);
+    assert_eq!(github(json!({"organizations": [], "events": ["*"]})), [""; 0]);
+    assert_eq!(github(json!({"owner": "argo", "repository": "ship", "events": ["*"]})), [""; 0]);
+    assert_eq!(
+        github(
+            json!({"repositories": repositories, "organizations": [], "events": ["*"], "contentType": "xml"})
+        ),
+        ["bad-value: organizations", "bad-value: contentType"]
+    );
+    assert_eq!(
+        github(
+            json!({"repositories": repositories, "events": ["*"], "githubBaseURL": "https://git.example.com"})
+        ),
+        ["missing-field: githubUploadURL"]
+    );
+}
+
+#[test]
+fn a_certificate_without_its_key_is_told_to_be_no_tls() {
+    let secret = json!({"name": "tls", "key": "crt"});
+    let config = json!({"endpoint": "/", "port": "12000", "method": "POST", "serverCertSecret": secret});
+    assert_eq!(findings::<Webhook>(&config), ["no-tls: serverCertSecret"]);
 }
 
 #[test]

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use eventsource_core::{
-    Context, Draft, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec, SourceFilter,
-    canonical_headers,
+    Context, Draft, Endpoint, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec,
+    SourceFilter, canonical_headers,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zetes_api::{Finding, Invalid, SecretKeyRef};
-
-use crate::endpoint::Endpoint;
 
 /// Where it is called, and what is accepted.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

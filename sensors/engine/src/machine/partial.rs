@@ -100,6 +100,8 @@ impl Partials {
         let mut marked = Vec::new();
         for held in set.held.iter_mut().filter(|held| held.dependency == *dependency && !held.is_stored) {
             held.is_stored = true;
+            // A clone is the bytes alone: what was made of them to look inside is several times as large.
+            held.event = Arc::new(Event::clone(&held.event));
             marked.push(held.clone());
         }
         marked

@@ -248,14 +248,50 @@ fn the_dlq_trigger_has_its_turn_after_the_dead_letter() {
     assert_eq!(told(&fail(&mut machine, later(1), &second, true)), ["record abandoned", "forget round"]);
 }
 
+/// Bytes that this process holds; 0 where the system does not tell.
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    kilobytes.unwrap_or(0) << 10
+}
+
+/// One test, because memory is that of the process.
 #[test]
-fn a_hundred_thousand_open_keys_are_joined_in_time() {
+fn open_keys_are_joined_in_time_and_in_little_memory() {
+    events_that_wait_are_their_bytes_and_nothing_else();
+    a_hundred_thousand_open_keys();
+}
+
+/// What was made of an event's data to look inside must not live as long as the event waits.
+fn events_that_wait_are_their_bytes_and_nothing_else() {
+    let by_json_path: Value =
+        ["a", "b"].iter().map(|name| json!({"dependencyName": name, "jsonPath": "$.key"})).collect();
+    let mut machine = machine("a && b", &json!({"correlate": by_json_path, "window": "1h"}));
+    let before = resident_bytes();
+    let list = vec!["x"; 1_000];
+    for number in 0..2_000_u64 {
+        let data = json!({"key": number.to_string(), "list": list}).to_string();
+        let event = Event { data: Some(data.into()), ..Event::clone(&event("a", &number.to_string())) };
+        let matches = machine.rules().judge(&Arc::new(event));
+        machine.step(now(), Input::Arrived { ticket: number, matches });
+    }
+    assert_eq!(machine.waiting_count(), 2_000);
+    let held = resident_bytes().saturating_sub(before);
+    assert!(held < 40 << 20, "8 MB of waiting events hold {} MiB", held >> 20);
+}
+
+fn a_hundred_thousand_open_keys() {
     let mut machine = machine("a && b", &json!({"correlate": correlate(&["a", "b"]), "window": "1h"}));
+    let before = resident_bytes();
     for number in 0..100_000_u64 {
         let matches = machine.rules().judge(&keyed("a", &format!("a{number}"), &format!("commit-{number}")));
         machine.step(now(), Input::Arrived { ticket: number, matches });
     }
     assert_eq!(machine.waiting_count(), 100_000);
+    let held = resident_bytes().saturating_sub(before);
+    assert!(held < 200 << 20, "100,000 open keys hold {} MiB", held >> 20);
+    println!("100,000 open keys: {} MiB", held >> 20);
     let matches = machine.rules().judge(&keyed("b", "b1", "commit-77777"));
     let effects = told(
         &machine.step(now() + SignedDuration::from_secs(1), Input::Arrived { ticket: 100_001, matches }),

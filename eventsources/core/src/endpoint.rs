@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use eventsource_core::{Context, Error, RouteKey, RouteSpec, ServerTls};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use zetes_api::{Finding, SecretKeyRef};
+use serde::Deserialize;
+use zetes_api::{FieldPath, Finding, SecretKeyRef};
+
+use crate::{Context, Error, RouteKey, RouteSpec, ServerTls};
 
 /// Bytes of a body when nothing else is said.
 const DEFAULT_MAX_BODY: i64 = 1_048_576;
@@ -45,35 +45,47 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn findings(&self, path: &str) -> Vec<Finding> {
-        let under = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
-        let bad = |field: &str, message: String| Finding::error("bad-value", under(field).as_str(), message);
+    /// Whether the provider is to be told where it is, so that it creates a hook.
+    pub fn has_url(&self) -> bool {
+        self.url.as_deref().is_some_and(|url| !url.is_empty())
+    }
+
+    /// What is wrong with it. `at` is where it stands, empty for a configuration that is itself an endpoint.
+    pub fn findings(&self, at: &str) -> Vec<Finding> {
+        let at = FieldPath::from(at);
+        let bad = |field: &str, message: String| Finding::error("bad-value", at.key(field), message);
         let mut findings = Vec::new();
         if !self.path.starts_with('/') {
-            findings.push(bad(
-                "endpoint",
-                format!("expected a path that begins with `/`, found `{}`", self.path),
-            ));
+            let message = format!("expected a path that begins with `/`, found `{}`", self.path);
+            findings.push(bad("endpoint", message));
         }
         if self.port.parse::<u16>().is_err() {
             findings.push(bad("port", format!("expected a port from 0 to 65535, found `{}`", self.port)));
         }
         if self.server_cert_secret.is_some() != self.server_key_secret.is_some() {
-            let present =
-                if self.server_cert_secret.is_some() { "serverCertSecret" } else { "serverKeySecret" };
-            findings
-                .push(bad(present, "expected `serverCertSecret` and `serverKeySecret` together".to_owned()));
+            let (present, absent) = match self.server_cert_secret {
+                Some(_) => ("serverCertSecret", "serverKeySecret"),
+                None => ("serverKeySecret", "serverCertSecret"),
+            };
+            let message = format!("without `{absent}` the port speaks plain HTTP");
+            findings.push(
+                Finding::warning("no-tls", at.key(present), message).hint("give both for HTTPS, or neither"),
+            );
         }
         findings
     }
 
-    pub(crate) fn route(&self) -> Vec<RouteKey> {
+    /// The port and path, if the port is one.
+    pub fn route(&self) -> Vec<RouteKey> {
         let port = self.port.parse().ok();
         port.map(|port| RouteKey { port, path: self.path.clone() }).into_iter().collect()
     }
 
     /// Reads the secrets.
-    pub(crate) fn spec(&self, cx: &Context) -> Result<RouteSpec, Error> {
+    ///
+    /// # Errors
+    /// Permanent: no port, a secret that is not there, a certificate that is none.
+    pub fn spec(&self, cx: &Context) -> Result<RouteSpec, Error> {
         let key = self
             .route()
             .into_iter()
@@ -90,20 +102,4 @@ impl Endpoint {
         let max_body = usize::try_from(self.max_payload_size.unwrap_or(DEFAULT_MAX_BODY)).unwrap_or_default();
         Ok(RouteSpec { key, auth: self.auth_secret.clone(), max_body, tls })
     }
-}
-
-/// Fields of the provider's API: this build receives hooks and does not create them.
-pub(crate) fn not_registered(kind: &str, wanted: bool) -> Option<Finding> {
-    let message = format!("registering the hook at {kind} is not in this build yet");
-    let hint = "create it by hand with this address, path and secret; deliveries are received all the same";
-    wanted.then(|| Finding::warning("not-in-this-build", "webhook.url", message).hint(hint))
-}
-
-/// The data of all git hosts: headers, the provider's JSON as it came, metadata.
-#[derive(Serialize)]
-pub(crate) struct Delivery<'d> {
-    pub(crate) headers: BTreeMap<String, Vec<String>>,
-    pub(crate) body: &'d RawValue,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) metadata: Option<&'d BTreeMap<String, String>>,
 }

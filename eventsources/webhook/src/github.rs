@@ -105,14 +105,10 @@ impl Config {
         !self.repositories.is_empty() || (is_set(self.owner.as_deref()) && is_set(self.repository.as_deref()))
     }
 
-    fn has_credentials(&self) -> bool {
-        let app = self.github_app.as_ref().is_some_and(|app| app.private_key.is_some());
-        self.api_token.is_some() || app
-    }
-
     /// Whether the provider is to be asked to create hooks.
     fn is_managed(&self) -> bool {
-        self.has_credentials() && self.webhook.has_url()
+        let app = self.github_app.as_ref().is_some_and(|app| app.private_key.is_some());
+        (self.api_token.is_some() || app) && self.webhook.has_url()
     }
 }
 
@@ -140,10 +136,7 @@ impl EventSource for Github {
         check.extend(config.webhook.findings("webhook"));
         check.filter(config.filter.as_ref());
         match (config.has_repositories(), config.organizations.is_some()) {
-            // A hook that somebody made by hand needs none: only its deliveries are known here.
-            (false, false) if config.has_credentials() => {
-                check.missing("repositories", "`repositories` or `organizations`");
-            }
+            (false, false) => check.missing("repositories", "`repositories` or `organizations`"),
             (true, true) => {
                 check.bad("organizations", "expected `repositories` or `organizations`, found both");
             }

@@ -188,6 +188,7 @@ fn reqwest_client() -> reqwest::Client {
 async fn a_signed_delivery_that_comes_twice_is_one_event() {
     let spec = json!({"github": {"push": {
         "webhook": {"endpoint": "/push", "port": "0"}, "webhookSecret": {"name": "hook", "key": "secret"},
+        "repositories": [{"owner": "example", "names": ["shop"]}],
     }}});
     let served = serve(spec, secret("hook", "secret", "s3cret"), Retention::default()).await;
     let signed = super::delivery("s3cret", r#"{"ref":"refs/heads/main","big":12345678901234567890}"#);

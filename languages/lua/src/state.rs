@@ -17,7 +17,7 @@ const MAX_SCRIPTS: usize = 256;
 static IDLE: Mutex<Vec<State>> = Mutex::new(Vec::new());
 
 /// What would look outside, load code, or see another call's world.
-const REMOVED: [&str; 12] = [
+const REMOVED: [&str; 13] = [
     "loadstring",
     "load",
     "dofile",
@@ -29,6 +29,7 @@ const REMOVED: [&str; 12] = [
     "collectgarbage",
     "gcinfo",
     "debug",
+    "os",
     "print",
 ];
 

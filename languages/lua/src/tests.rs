@@ -76,12 +76,7 @@ fn nothing_outside_is_there() {
         "getfenv",
         "newproxy",
         "collectgarbage",
-        "os.execute",
-        "os.getenv",
-        "os.exit",
-        "os.remove",
-        "os.rename",
-        "os.tmpname",
+        "os",
     ] {
         assert_eq!(filter(&format!("return {name} == nil"), &json!({})), Ok(true), "{name}");
     }
@@ -162,7 +157,6 @@ fn what_scripts_of_the_field_use_is_there() {
         "return string.gfind('ab', 'a')() == 'a'",
         "return ('a,b'):match('(%a),') == 'a'",
         "return tostring(1) == '1' and tostring(0.1) == '0.1' and tostring(2^53) == '9007199254740992'",
-        "return type(os.time()) == 'number' and type(os.date('%Y')) == 'string'",
         "return select('#', 1, 2, 3) == 3",
         "return 1, 2, true",
     ] {

@@ -131,6 +131,7 @@ fn ends_in_string(json: &str, mut at: usize) -> bool {
 }
 
 /// The value that begins at or after `at`; `None` where none does.
+#[inline]
 pub(crate) fn value_at(json: &str, at: usize) -> Option<Span> {
     let mut start = skip_blanks(json, at);
     if byte(json, start) == Some(b'.') {
@@ -168,6 +169,7 @@ pub(crate) fn members(json: &str) -> Option<Members<'_>> {
 
 impl Members<'_> {
     /// The next key with its quotes, and where its value begins. Call [`Members::pass`] before the one after it.
+    #[inline]
     pub(crate) fn next_key(&mut self) -> Option<(Span, usize)> {
         let at = seek(self.json, self.at, |byte| matches!(byte, b'"' | b'}'))?;
         if byte(self.json, at)? == b'}' {

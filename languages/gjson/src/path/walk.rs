@@ -74,10 +74,12 @@ fn part<'j>(text: &Cow<'j, str>, span: scan::Span) -> Value<'j> {
 impl Step {
     /// How many of the steps behind it a pattern leads to: where one member doesn't have them, the next that fits is tried.
     pub(super) fn tries(&self, behind: &[Self]) -> Option<usize> {
-        let leads = |step: &Self| matches!(step, Self::Key(key) if key.goes_on);
-        let is_pattern = matches!(self, Self::Key(key) if key.pattern.is_some());
-        let length = behind.iter().take_while(|step| leads(step)).count() + 1;
-        (is_pattern && leads(self) && length <= MAX_TRIED).then_some(length)
+        if !matches!(self, Self::Key(key) if key.pattern.is_some() && key.goes_on) {
+            return None;
+        }
+        let leads = |step: &&Self| matches!(step, Self::Key(key) if key.goes_on);
+        let length = behind.iter().take_while(leads).count() + 1;
+        (length <= MAX_TRIED).then_some(length)
     }
 
     pub(super) fn builds(&self) -> bool {
@@ -258,6 +260,7 @@ impl Key {
         !self.goes_on || value.starts_with(['{', '['])
     }
 
+    #[inline]
     fn names(&self, quoted: &str) -> bool {
         let key = unquote(quoted);
         self.pattern.as_ref().map_or_else(|| *key == *self.name, |pattern| query::glob(pattern, &key))

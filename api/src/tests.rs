@@ -117,6 +117,31 @@ fn every_mistake_of_every_document_is_told_with_its_place() {
 }
 
 #[test]
+fn a_value_that_can_not_be_read_hides_no_other_mistake() {
+    let text = "\
+apiVersion: argoproj.io/v1alpha1
+kind: Sensor
+metadata: {name: s}
+spec:
+  dependencies: [{name: a, eventSourceName: ci, eventName: done}]
+  triggers:
+    - template: {name: t, log: {}}
+      retryStrategy: {duration: 5x, factor: 2}
+      rateLimit: {requestsPerUnit: 0}
+    - template: {name: u, log: {}}
+      retryStrategy: {duration: 7y}
+";
+    assert_eq!(
+        told(text),
+        [
+            "8:33 bad-value spec.triggers[0].retryStrategy.duration",
+            "11:33 bad-value spec.triggers[1].retryStrategy.duration",
+            "9:36 bad-value spec.triggers[0].rateLimit.requestsPerUnit",
+        ]
+    );
+}
+
+#[test]
 fn a_document_that_is_no_yaml_stops_no_other() {
     let manifests = read(
         "a: [\n---\napiVersion: argoproj.io/v1alpha1\nkind: Sensor\nmetadata: {name: s}\nspec: {dependencies: [], triggers: []}\n",

@@ -29,6 +29,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         cargo(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
     })?;
     step("build", || cargo(root, &["build", "--quiet", "--workspace", "--all-targets"]))?;
+    step("examples in the documentation", || cargo(root, &["test", "--quiet", "--workspace", "--doc"]))?;
     step("tests", || {
         let mut nextest = tools.cargo("nextest");
         nextest.args(["run", "--workspace", "--profile", "ci"]).env("INSTA_UPDATE", "no").current_dir(root);

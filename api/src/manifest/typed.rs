@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::{FieldPath, Finding};
 
+/// Values that can't be read and are told of one object.
+const MAX_UNREADABLE: usize = 32;
 /// Values nested deeper than this are not looked into.
 const MAX_DEPTH: usize = 64;
 
@@ -28,18 +30,47 @@ pub fn decode<T: DeserializeOwned + JsonSchema>(value: &Value) -> (Option<T>, Ve
 pub(crate) fn decode_rest<T: DeserializeOwned + JsonSchema>(value: &Value) -> (Option<T>, Vec<Finding>) {
     let schema = schema_of::<T>();
     let mut walk = Walk { root: &schema, findings: Vec::new() };
-    let cleaned = walk.value(&schema, value, &FieldPath::root(), 0);
+    let mut cleaned = walk.value(&schema, value, &FieldPath::root(), 0);
     let mut findings = walk.findings;
-    match serde_path_to_error::deserialize::<_, T>(cleaned) {
-        Ok(value) => (Some(value), findings),
-        Err(error) => {
-            // What the walk has found already explains why the type can't be read.
-            if !findings.iter().any(Finding::is_error) {
-                findings.push(Finding::error("bad-value", path_of(error.path()), error.inner().to_string()));
-            }
-            (None, findings)
+    for _ in 0..MAX_UNREADABLE {
+        let error = match serde_path_to_error::deserialize::<_, T>(&cleaned) {
+            Ok(value) => return (Some(value), findings),
+            Err(error) => error,
+        };
+        let path = path_of(error.path());
+        // What the walk has found at or below this place explains it already.
+        let is_told =
+            findings.iter().any(|one| one.is_error() && one.path.to_string().starts_with(&path.to_string()));
+        if !is_told {
+            findings.push(Finding::error("bad-value", path, error.inner().to_string()));
+        }
+        // Without it the next one that can't be read is found, too.
+        if !take_out(&mut cleaned, error.path()) {
+            break;
         }
     }
+    (None, findings)
+}
+
+/// Removes the member that stands at a path; `false` where there is none. An element is none: the others would move up.
+fn take_out(value: &mut Value, path: &serde_path_to_error::Path) -> bool {
+    use serde_path_to_error::Segment;
+    let mut place = value;
+    let mut segments = path.iter().filter(|segment| !matches!(segment, Segment::Unknown)).peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        let inner = match (segment, place) {
+            (Segment::Map { key }, Value::Object(members)) if is_last => {
+                return members.shift_remove(key).is_some();
+            }
+            (Segment::Map { key }, Value::Object(members)) => members.get_mut(key),
+            (Segment::Seq { index }, Value::Array(items)) if !is_last => items.get_mut(*index),
+            _ => None,
+        };
+        let Some(inner) = inner else { return false };
+        place = inner;
+    }
+    false
 }
 
 fn path_of(path: &serde_path_to_error::Path) -> FieldPath {

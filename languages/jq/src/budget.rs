@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Bytes that make a step, where bytes are built.
-const BYTES_PER_STEP: usize = 16;
+pub(crate) const BYTES_PER_STEP: usize = 16;
 /// Stack that must be left, and that is taken anew where less is left at the start.
 const STACK_LEFT: usize = 512 << 10;
 const STACK_AT_START: usize = 3 << 19;

@@ -76,6 +76,10 @@ def now: $__now__;
 def halt: error(null);
 def halt_error: error;
 def halt_error(f): error;
+def from_entries:
+  reduce .[] as $one ({}; .[$one | .key // .Key // .name // .Name | __string] = ($one | if has("value") then .value else .Value end));
+def @base64d:
+  tostring | gsub("[\\r\\n]"; "") | split("=")[0] // "" | . + "=" * ((4 - length % 4) % 4) | decode_base64;
 def getpath($path): reduce ($path | __array[]) as $part (.; .[$part]);
 def setpath($path; $value): getpath($path) = $value;
 def delpaths($paths):

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use jaq_core::ops::Math;
 use jaq_core::{Error, ValR};
 
-use crate::budget::{spend, spend_bytes};
+use crate::budget::{BYTES_PER_STEP, spend, spend_bytes};
 use crate::value::Val;
 
 impl Val {
@@ -114,12 +114,16 @@ impl Mul for Val {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is positive")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, is not negative, and the fraction does not count"
+)]
 fn repeated(text: &Bytes, times: f64) -> Val {
-    if times <= 0.0 || times.is_nan() {
+    if times < 0.0 || times.is_nan() {
         return Val::Null;
     }
-    let times = times.ceil() as usize;
+    let times = times as usize;
     spend_bytes(text.len().saturating_mul(times));
     Val::Str(text.repeat(times).into())
 }
@@ -285,7 +289,10 @@ impl Ord for Val {
         spend(1);
         match (self.seen(), other.seen()) {
             (Self::Int(left), Self::Int(right)) => left.cmp(right),
-            (Self::Str(left), Self::Str(right)) => left.cmp(right),
+            (Self::Str(left), Self::Str(right)) => {
+                spend(left.len().min(right.len()) / BYTES_PER_STEP);
+                left.cmp(right)
+            }
             (Self::Arr(left), Self::Arr(right)) => left.elements.cmp(&right.elements),
             (Self::Obj(left), Self::Obj(right)) => {
                 let names = left.members.keys().cmp(right.members.keys());

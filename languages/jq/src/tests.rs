@@ -196,6 +196,13 @@ fn what_both_have_means_what_gojq_means() {
         ),
         (r#"{r: ("1970-01-01T00:00:01Z" | strptime("%Y-%m-%dT%H:%M:%S%z") | mktime)}"#, r#"{"r":1}"#),
         (r"def keys_unsorted: 1; {r: keys_unsorted}", r#"{"r":1}"#),
+        (r#"{r: ("ab" * (0, 1.9, -1))}"#, r#"{"r":""}"#),
+        (r#"{r: ["ab" * (0, 1.9, -1)]}"#, r#"{"r":["","ab",null]}"#),
+        (
+            r#"[{name: "a", value: 1}, {Key: "b", Value: null}, {key: "c", value: false}] | from_entries"#,
+            r#"{"a":1,"b":null,"c":false}"#,
+        ),
+        (r#"{r: ["YWI", "YQ", "YQ==", "", "YW\nJj" | @base64d]}"#, r#"{"r":["ab","a","a","","abc"]}"#),
     ];
     for (text, expected) in cases {
         let got = Program::compile(text).and_then(|program| program.transform("{}", &Run::default()));

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A script sees its data as the global `event` and nothing else: no files, no processes, no modules, no other script's globals.
-//! Steps and memory are bounded, inside `pcall`, too. What only Luau has (`continue`, `+=`) works, what it lacks of 5.1 is `goto`
+//! Steps, memory and time are bounded, inside `pcall`, too. What only Luau has (`continue`, `+=`) works, what it lacks of 5.1 is `goto`
 //! and the loading of code.
 
 mod convert;
@@ -23,6 +23,7 @@ mod state;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use mlua::Value;
 use mlua::chunk::Compiler;
@@ -48,11 +49,14 @@ pub struct Limits {
     pub steps: u64,
     /// Bytes of memory, at most, the interpreter's own among them.
     pub memory: usize,
+    /// At most so long, by the clock: for steps that are dear, such as a sort. Far above what the steps of a script take otherwise,
+    /// so that equal events have equal answers.
+    pub time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 2_000_000, memory: 32 << 20 }
+        Self { steps: 2_000_000, memory: 32 << 20, time: Duration::from_secs(2) }
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use mlua::chunk::ChunkMode;
-use mlua::{Function, Lua, MultiValue, Table, Value, VmState};
+use mlua::{Function, Lua, LuaString, MultiValue, Table, Value, VmState};
 
 use crate::Limits;
 
@@ -49,11 +50,27 @@ string.gfind = string.gmatch
 print = function() end
 ";
 
+/// The clock is looked at so often.
+const STEPS_PER_LOOK: u64 = 16;
+
+#[expect(clippy::disallowed_methods, reason = "no script sees it: it only ends one that holds up a thread")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Microseconds.
+fn since(born: Instant) -> u64 {
+    u64::try_from(now().duration_since(born).as_micros()).unwrap_or(u64::MAX)
+}
+
 pub(crate) struct State {
     lua: Lua,
     scripts: Mutex<BTreeMap<u64, Function>>,
     /// Steps that the running call has left.
     steps: Arc<AtomicU64>,
+    /// When the running call must end, in microseconds after `born`.
+    deadline: Arc<AtomicU64>,
+    born: Instant,
     /// Where a script's own globals fall back to.
     globals: Table,
 }
@@ -79,20 +96,33 @@ impl State {
             lua.globals().raw_set(name, Value::Nil)?;
         }
         lua.load(SHIMS).exec()?;
+        let string: Table = lua.globals().get("string")?;
+        for (name, mapped) in
+            [("upper", zetes_gotext::upper as fn(&str) -> String), ("lower", zetes_gotext::lower)]
+        {
+            let function = move |_: &Lua, text: LuaString| Ok(mapped(&text.to_string_lossy()));
+            string.raw_set(name, lua.create_function(function)?)?;
+        }
         lua.sandbox(true)?;
         let steps = Arc::new(AtomicU64::new(0));
-        let left = steps.clone();
+        let deadline = Arc::new(AtomicU64::new(u64::MAX));
+        let (left, ends_at) = (steps.clone(), deadline.clone());
+        let born = now();
         lua.set_interrupt(move |_| {
             let before = left.load(Ordering::Relaxed);
             if before == 0 {
                 return Err(mlua::Error::RuntimeError("the script took too many steps".to_owned()));
+            }
+            // A step is cheap, but for the library's functions on much data.
+            if before.is_multiple_of(STEPS_PER_LOOK) && since(born) > ends_at.load(Ordering::Relaxed) {
+                return Err(mlua::Error::RuntimeError("the script took too long".to_owned()));
             }
             left.store(before - 1, Ordering::Relaxed);
             Ok(VmState::Continue)
         });
         let meta = lua.create_table()?;
         meta.raw_set("__index", lua.globals())?;
-        Ok(Self { lua, scripts: Mutex::default(), steps, globals: meta })
+        Ok(Self { lua, scripts: Mutex::default(), steps, deadline, born, globals: meta })
     }
 
     /// Runs a script with globals of its own.
@@ -105,6 +135,8 @@ impl State {
     ) -> mlua::Result<MultiValue> {
         self.lua.set_memory_limit(limits.memory)?;
         self.steps.store(limits.steps, Ordering::Relaxed);
+        let time = u64::try_from(limits.time.as_micros()).unwrap_or(u64::MAX);
+        self.deadline.store(since(self.born).saturating_add(time), Ordering::Relaxed);
         let function = self.loaded(id, bytecode)?;
         let environment = self.lua.create_table_with_capacity(0, 2)?;
         environment.raw_set("event", event(&self.lua)?)?;

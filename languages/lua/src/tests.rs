@@ -113,6 +113,19 @@ fn what_takes_too_much_ends_with_an_error() {
 }
 
 #[test]
+fn dear_steps_end_by_the_clock() {
+    let limits = Limits { time: Duration::from_millis(50), ..Limits::default() };
+    for text in [
+        "local t = {} for i = 1, 1e5 do t[i] = -i end while true do table.sort(t) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do pcall(table.concat, t) end",
+        "local s = string.rep('x', 1e7) while true do local _ = s:find('y', 1, true) end",
+    ] {
+        let error = Script::compile(text).unwrap().filter(&json!({}), &limits).unwrap_err();
+        assert!(error.message().contains("took too long"), "{text}: {error}");
+    }
+}
+
+#[test]
 fn mistakes_have_their_line() {
     for (text, line, word) in [
         ("local x =\nreturn )", 2, "return"),
@@ -158,6 +171,7 @@ fn what_scripts_of_the_field_use_is_there() {
         "return ('a,b'):match('(%a),') == 'a'",
         "return tostring(1) == '1' and tostring(0.1) == '0.1' and tostring(2^53) == '9007199254740992'",
         "return select('#', 1, 2, 3) == 3",
+        "return ('żółw'):upper() == 'ŻÓŁW' and ('ŻÓŁW'):lower() == 'żółw' and string.upper('a1') == 'A1'",
         "return 1, 2, true",
     ] {
         assert_eq!(filter(text, &json!({})), Ok(true), "{text}");

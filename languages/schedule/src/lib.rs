@@ -4,7 +4,10 @@
 //!
 //! ```
 //! let schedule = zetes_schedule::Schedule::parse("30 8 * * MON-FRI", zetes_schedule::Descriptors::Refused)?;
-//! let next = schedule.next_after(now, &zetes_schedule::zone("Europe/Athens")?);
+//! let sunday: jiff::Timestamp = "2026-11-22T12:00:00Z".parse()?;
+//! let next = schedule.next_after(sunday, &zetes_schedule::zone("Europe/Athens")?);
+//! assert_eq!(next, Some("2026-11-23T06:30:00Z".parse()?));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod exclusion;

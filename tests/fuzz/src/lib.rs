@@ -179,7 +179,7 @@ fn jsonpath(input: &[u8]) {
 fn lua(input: &[u8]) {
     use zetes_lua::{Limits, Script};
     let Some((program, json)) = parts(input) else { return };
-    let limits = Limits { steps: 20_000, memory: 16 << 20 };
+    let limits = Limits { steps: 20_000, memory: 16 << 20, ..Limits::default() };
     match Script::compile(program) {
         Ok(script) => {
             drop(script.filter(&document(json), &limits));

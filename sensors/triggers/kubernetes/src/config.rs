@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use zetes_api::{FieldPath, Finding, Parameter};
 
-use crate::flags::Flags;
+use crate::flags::{FlagError, Flags};
 
 /// A Kubernetes object to write.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -42,7 +42,7 @@ pub struct SubmitConfig {
     /// Values copied into the Workflow.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
-    /// Flags of `argo submit`.
+    /// Flags of the operation, as the argo program has them.
     #[serde(default)]
     pub args: Vec<String>,
 }
@@ -146,8 +146,8 @@ impl WriteConfig {
 impl SubmitConfig {
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let mut findings = common(self.source.as_ref(), &self.parameters);
-        match self.operation.as_deref().unwrap_or_default() {
-            "" | "submit" => {}
+        match self.operation() {
+            "submit" => {}
             known @ ("submit-from" | "resubmit" | "resume" | "retry" | "suspend" | "terminate" | "stop") => {
                 let message = format!("operation `{known}` needs a cluster, which is not in this build yet");
                 findings.push(Finding::error("not-in-this-build", "operation", message));
@@ -158,9 +158,22 @@ impl SubmitConfig {
                 format!("expected `submit` or another operation on Workflows, found `{other}`"),
             )),
         }
-        if let Err(message) = Flags::parse(&self.args) {
-            findings.push(Finding::error("bad-value", "args", message));
+        // An operation that nobody knows has no flags.
+        let is_known =
+            !findings.iter().any(|finding| finding.path == "operation".into() && finding.code == "bad-value");
+        if let Err(error) = Flags::parse(self.operation(), &self.args)
+            && is_known
+        {
+            let code = match error {
+                FlagError::Bad(_) => "bad-value",
+                FlagError::NotInThisBuild(_) => "not-in-this-build",
+            };
+            findings.push(Finding::error(code, "args", error.message()));
         }
         findings
+    }
+
+    pub(crate) fn operation(&self) -> &str {
+        self.operation.as_deref().filter(|operation| !operation.is_empty()).unwrap_or("submit")
     }
 }

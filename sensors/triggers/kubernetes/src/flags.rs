@@ -1,8 +1,67 @@
-//! `args`: the flags of `argo submit`, carried out on the object (S33).
+//! `args`: the flags of the argo program, those of `submit` carried out on the object (S33, spec/sensors.md 11.2).
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+
+/// A flag of the argo program: its names, whether it takes a value, and the operations that know it.
+struct Known {
+    names: &'static [&'static str],
+    takes_value: bool,
+    operations: &'static [&'static str],
+}
+
+const fn known(
+    names: &'static [&'static str],
+    takes_value: bool,
+    operations: &'static [&'static str],
+) -> Known {
+    Known { names, takes_value, operations }
+}
+
+const SUBMITS: &[&str] = &["submit", "submit-from"];
+const WAITS: &[&str] = &["submit", "submit-from", "resubmit", "retry"];
+const ALL: &[&str] =
+    &["submit", "submit-from", "resubmit", "retry", "resume", "suspend", "stop", "terminate"];
+const KNOWN: [Known; 21] = [
+    known(&["-p", "--parameter"], true, WAITS),
+    known(&["-f", "--parameter-file"], true, SUBMITS),
+    known(&["--name"], true, SUBMITS),
+    known(&["--generate-name"], true, SUBMITS),
+    known(&["--entrypoint"], true, SUBMITS),
+    known(&["--serviceaccount"], true, SUBMITS),
+    known(&["-l", "--labels"], true, SUBMITS),
+    known(&["--priority"], true, &["submit"]),
+    known(&["--scheduled-time"], true, &["submit-from"]),
+    known(&["--memoized"], false, &["resubmit"]),
+    known(&["--restart-successful"], false, &["retry"]),
+    known(&["--node-field-selector"], true, &["retry", "resume", "stop"]),
+    known(&["--message"], true, &["stop"]),
+    known(&["-l", "--selector"], true, &["resubmit", "retry", "stop", "terminate"]),
+    known(&["--field-selector"], true, &["resubmit", "retry", "stop", "terminate"]),
+    known(&["-w", "--wait"], false, WAITS),
+    known(&["--watch", "--log"], false, WAITS),
+    known(&["-o", "--output", "--status"], true, WAITS),
+    known(&["--dry-run", "--server-dry-run"], false, SUBMITS),
+    known(&["--strict"], false, &["submit"]),
+    known(&["-n", "--namespace", "--instanceid", "-s", "--argo-server"], true, ALL),
+];
+
+/// Why `args` can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FlagError {
+    /// Unknown to the operation, or without a value of its form.
+    Bad(String),
+    NotInThisBuild(String),
+}
+
+impl FlagError {
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Bad(message) | Self::NotInThisBuild(message) => message,
+        }
+    }
+}
 
 /// What the flags ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,54 +76,54 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// Reads `--flag=value`, `--flag value`, `-pvalue` and `-p value`.
+    /// Reads `--flag=value`, `--flag value`, `-pvalue` and `-p value`. Of other operations than `submit` only the form is read.
     ///
     /// # Errors
-    /// An unknown flag, or a value that is missing or has not its form, as a message.
-    pub(crate) fn parse(args: &[String]) -> Result<Self, String> {
+    /// The first flag that can't be used.
+    pub(crate) fn parse(operation: &str, args: &[String]) -> Result<Self, FlagError> {
         let mut flags = Self::default();
         let mut args = args.iter();
         while let Some(arg) = args.next() {
-            let (flag, value) =
-                split(arg).ok_or_else(|| format!("expected a flag such as `--parameter`, found `{arg}`"))?;
+            let bad = |message: String| FlagError::Bad(message);
+            let (flag, value) = split(arg)
+                .ok_or_else(|| bad(format!("expected a flag such as `--parameter`, found `{arg}`")))?;
+            let takes_value = takes_value(operation, flag).ok_or_else(|| bad(unknown(operation, flag)))?;
             let value = match value {
                 Some(value) => value.to_owned(),
-                None => args.next().cloned().ok_or_else(|| format!("flag `{flag}` has no value"))?,
+                None if !takes_value => String::new(),
+                None => args.next().cloned().ok_or_else(|| bad(format!("flag `{flag}` has no value")))?,
             };
-            flags.set(flag, value)?;
+            if operation == "submit" {
+                flags.set(flag, value)?;
+            }
         }
         Ok(flags)
     }
 
-    fn set(&mut self, flag: &str, value: String) -> Result<(), String> {
+    fn set(&mut self, flag: &str, value: String) -> Result<(), FlagError> {
         let pair = |text: &str| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected = |what: &str, found: &str| {
+            FlagError::Bad(format!("expected {what} after `{flag}`, found `{found}`"))
+        };
         match flag {
-            "-p" | "--parameter" => self.parameters.push(
-                pair(&value)
-                    .ok_or_else(|| format!("expected `name=value` after `{flag}`, found `{value}`"))?,
-            ),
+            "-p" | "--parameter" => {
+                self.parameters.push(pair(&value).ok_or_else(|| expected("`name=value`", &value))?);
+            }
             "--name" => self.name = Some(value),
             "--generate-name" => self.generate_name = Some(value),
             "--entrypoint" => self.entrypoint = Some(value),
             "--serviceaccount" => self.service_account = Some(value),
             "-l" | "--labels" => {
                 for label in value.split(',') {
-                    let (name, text) = pair(label)
-                        .ok_or_else(|| format!("expected `key=value` after `{flag}`, found `{label}`"))?;
+                    let (name, text) = pair(label).ok_or_else(|| expected("`key=value`", label))?;
                     self.labels.insert(name, text);
                 }
             }
             "--priority" => {
-                self.priority = Some(
-                    value
-                        .parse()
-                        .map_err(|_| format!("expected a number after `{flag}`, found `{value}`"))?,
-                );
+                self.priority = Some(value.parse().map_err(|_| expected("a number", &value))?);
             }
             _ => {
-                return Err(format!(
-                    "unknown flag `{flag}`, expected one of -p --name --generate-name --entrypoint --serviceaccount -l --priority"
-                ));
+                return Err(FlagError::NotInThisBuild(format!("flag `{flag}` is not in this build yet")));
             }
         }
         Ok(())
@@ -116,6 +175,18 @@ impl Flags {
         }
         member(object, "spec").insert("arguments".to_owned(), arguments);
     }
+}
+
+/// Whether a flag takes a value; `None` where the operation does not know it.
+fn takes_value(operation: &str, flag: &str) -> Option<bool> {
+    let mut known = KNOWN.iter().filter(|known| known.operations.contains(&operation));
+    known.find(|known| known.names.contains(&flag)).map(|known| known.takes_value)
+}
+
+fn unknown(operation: &str, flag: &str) -> String {
+    let known = KNOWN.iter().filter(|known| known.operations.contains(&operation));
+    let names: Vec<&str> = known.filter_map(|known| known.names.last().copied()).collect();
+    format!("unknown flag `{flag}` of `argo {operation}`, expected one of {}", names.join(" "))
 }
 
 fn with(object: Value, key: &str, value: Value) -> Value {

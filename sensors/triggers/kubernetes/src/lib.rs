@@ -128,7 +128,8 @@ impl Trigger for ArgoWorkflow {
 
     async fn connect(config: SubmitConfig, cx: &Context) -> Result<Self, Error> {
         let parameters = Parameters::compile(&config.parameters)?;
-        let flags = Flags::parse(&config.args).map_err(Error::Permanent)?;
+        let flags = Flags::parse(config.operation(), &config.args)
+            .map_err(|error| Error::permanent(error.message()))?;
         Maker::new(config.source.as_ref(), parameters, flags, cx).map(Self)
     }
 

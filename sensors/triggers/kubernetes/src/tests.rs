@@ -8,7 +8,7 @@ use sensor_core::{Parameters, Planning, Round};
 use serde_json::{Value, json};
 use zetes_api::{Event, Parameter};
 
-use crate::flags::Flags;
+use crate::flags::{FlagError, Flags};
 use crate::{Maker, create};
 
 fn round(key: &str) -> Round {
@@ -42,7 +42,7 @@ fn maker(template: &Value, parameters: &Value, args: &[&str], objects: &std::pat
     Maker {
         template: template.to_string(),
         parameters: Parameters::compile(&parameters).unwrap(),
-        flags: Flags::parse(&args).unwrap(),
+        flags: Flags::parse("submit", &args).unwrap(),
         namespace: "ci".to_owned(),
         sensor: "build-on-push".to_owned(),
         trigger: "build".to_owned(),
@@ -73,10 +73,44 @@ fn a_workflow_holds_the_commit_its_name_and_who_made_it() {
 }
 
 #[test]
-fn an_unknown_flag_is_refused_with_the_known_ones() {
-    let error = Flags::parse(&["--watch=true".to_owned()]).unwrap_err();
-    assert!(error.contains("`--watch`") && error.contains("--serviceaccount"), "{error}");
-    assert!(Flags::parse(&["-p".to_owned(), "novalue".to_owned()]).is_err());
+fn flags_are_those_of_the_operation() {
+    let parse = |operation: &str, args: &[&str]| {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Flags::parse(operation, &args).map(drop)
+    };
+    for (operation, args) in [
+        ("submit", &["-p", "a=b", "--name=x", "-l", "k=v", "--priority", "5"][..]),
+        ("retry", &["--restart-successful", "--node-field-selector", "phase=Failed", "-p", "a=b"]),
+        ("stop", &["--message=enough", "--node-field-selector=name=x"]),
+        ("terminate", &["-l", "app=x", "-n", "ci"]),
+        ("resubmit", &["--memoized", "--wait"]),
+    ] {
+        assert_eq!(parse(operation, args), Ok(()), "{operation} {args:?}");
+    }
+    for (operation, args, told) in [
+        (
+            "submit",
+            &["--node-field-selector", "x=y"][..],
+            "unknown flag `--node-field-selector` of `argo submit`",
+        ),
+        ("stop", &["--no-such-flag"], "unknown flag `--no-such-flag` of `argo stop`"),
+        ("suspend", &["--wait"], "unknown flag `--wait`"),
+        ("submit", &["-p", "novalue"], "expected `name=value` after `-p`, found `novalue`"),
+        ("submit", &["--priority", "high"], "expected a number"),
+        ("retry", &["--node-field-selector"], "has no value"),
+        ("submit", &["main"], "expected a flag"),
+    ] {
+        let error = parse(operation, args).unwrap_err();
+        assert!(
+            matches!(&error, FlagError::Bad(message) if message.contains(told)),
+            "{operation} {args:?}: {error:?}"
+        );
+    }
+    for args in
+        [&["--wait"][..], &["-n", "ci"], &["--parameter-file", "x.yaml"], &["--dry-run", "-o", "json"]]
+    {
+        assert!(matches!(parse("submit", args), Err(FlagError::NotInThisBuild(_))), "{args:?}");
+    }
 }
 
 #[test]

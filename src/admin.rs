@@ -7,14 +7,14 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{get, post};
-use sensor_core::{DeadLetterId, DeadLetters};
+use sensor_core::DeadLetterId;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use zetes_api::EventId;
 
-use crate::application::Observed;
-use crate::explain;
+use crate::history::ProcessId;
+use crate::observed::Observed;
 
 /// Serves until `stop`.
 ///
@@ -34,6 +34,8 @@ fn router(observed: Arc<Observed>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/process", get(process))
+        .route("/api/v1/buses", get(buses))
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/explain", get(explain_event))
         .route("/api/v1/dead-letters", get(dead_letters))
@@ -71,6 +73,15 @@ async fn status(State(observed): State<Arc<Observed>>) -> Response {
     Json(observed.parts()).into_response()
 }
 
+/// For who found our address in the data directory: whether it is still us.
+async fn process() -> Response {
+    Json(ProcessId::ours()).into_response()
+}
+
+async fn buses(State(observed): State<Arc<Observed>>) -> Response {
+    Json(observed.buses().await).into_response()
+}
+
 #[derive(Deserialize)]
 struct EventsQuery {
     #[serde(default = "twenty")]
@@ -82,7 +93,7 @@ fn twenty() -> usize {
 }
 
 async fn events(State(observed): State<Arc<Observed>>, Query(query): Query<EventsQuery>) -> Response {
-    match explain::newest(&*observed.bus(), query.limit.clamp(1, 10_000)).await {
+    match observed.newest(query.limit.clamp(1, 10_000)).await {
         Ok(lines) => Json(lines).into_response(),
         Err(error) => failure(&error),
     }
@@ -94,14 +105,14 @@ struct ExplainQuery {
 }
 
 async fn explain_event(State(observed): State<Arc<Observed>>, Query(query): Query<ExplainQuery>) -> Response {
-    match explain::explain(&*observed.bus(), &EventId::from(query.id)).await {
+    match observed.explain(&EventId::from(query.id)).await {
         Ok(explanations) => Json(explanations).into_response(),
         Err(error) => failure(&error),
     }
 }
 
 async fn dead_letters(State(observed): State<Arc<Observed>>) -> Response {
-    match DeadLetters::of(observed.bus()).list().await {
+    match observed.dead_letters().await {
         Ok(letters) => Json(letters).into_response(),
         Err(error) => failure(&error),
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bus_core::{Bus, BusError, Entry, EntryBody, ReadFilter};
+use bus_core::{Bus, BusError, Entry, EntryBody, EntryKind, ReadFilter};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zetes_api::{Decider, Decision, Event, EventId, EventRef, Namespace, Role, Verdict};
@@ -74,10 +74,11 @@ fn bytes_len(data: &impl AsRef<[u8]>) -> usize {
 /// # Errors
 /// The bus can't be read.
 pub(crate) async fn explain(bus: &dyn Bus, id: &EventId) -> Result<Vec<Explanation>, BusError> {
-    let filter = ReadFilter { namespace: None, about: Some(id.clone()), events: true, records: true };
+    let filter = ReadFilter { namespace: None, about: Some(id.clone()) };
     let mut found = BTreeMap::new();
     let mut decisions = Vec::new();
-    for entry in all(bus, filter).await? {
+    let events = all(bus, EntryKind::Event, &filter).await?;
+    for entry in events.into_iter().chain(all(bus, EntryKind::Record, &filter).await?) {
         match &entry.body {
             EntryBody::Event(event) => {
                 let line = EventLine::of(&entry, event);
@@ -135,22 +136,19 @@ async fn add_undecided(bus: &dyn Bus, explanations: &mut [Explanation]) -> Resul
     Ok(())
 }
 
-async fn all(bus: &dyn Bus, filter: ReadFilter) -> Result<Vec<Entry>, BusError> {
-    let stats = bus.stats().await?;
-    let (mut from, end) = (stats.first_sequence, stats.next_sequence);
-    let mut entries = Vec::new();
-    while from < end {
-        let page = bus.read(from..end, filter.clone()).await?;
+async fn all(bus: &dyn Bus, kind: EntryKind, filter: &ReadFilter) -> Result<Vec<Entry>, BusError> {
+    let (mut from, mut entries) = (0, Vec::new());
+    loop {
+        let page = bus.read(kind, from..u64::MAX, filter.clone()).await?;
         for damage in &page.damaged {
             tracing::warn!(%damage, "a part of the bus can't be read");
         }
         entries.extend(page.entries);
         match page.next {
             Some(next) if next > from => from = next,
-            _ => break,
+            _ => return Ok(entries),
         }
     }
-    Ok(entries)
 }
 
 /// The newest events, oldest of them first.
@@ -172,10 +170,9 @@ pub(crate) async fn newest(bus: &dyn Bus, limit: usize) -> Result<Vec<EventLine>
 }
 
 async fn lines(bus: &dyn Bus, mut from: u64, end: u64) -> Result<Vec<EventLine>, BusError> {
-    let filter = ReadFilter { events: true, ..ReadFilter::default() };
     let mut lines = Vec::new();
     while from < end {
-        let page = bus.read(from..end, filter.clone()).await?;
+        let page = bus.read(EntryKind::Event, from..end, ReadFilter::default()).await?;
         lines.extend(page.entries.iter().filter_map(|entry| match &entry.body {
             EntryBody::Event(event) => Some(EventLine::of(entry, event)),
             EntryBody::Record(_) => None,

@@ -11,8 +11,8 @@ use sensor_core::{DeadLetter, DeadLetterId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zetes_api::EventId;
-use zetes_runtime::Clock;
 
+use crate::buses::BusInfo;
 use crate::cli::Usage;
 use crate::explain::{EventLine, Explanation};
 
@@ -41,24 +41,48 @@ pub(crate) struct Process {
     pub(crate) admin: String,
 }
 
+/// What a process answers who asks whether it is still the one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ProcessId {
+    pid: u32,
+}
+
+impl ProcessId {
+    pub(crate) fn ours() -> Self {
+        Self { pid: std::process::id() }
+    }
+}
+
 impl Place {
+    /// The directory of the embedded bus.
+    ///
+    /// # Errors
+    /// There is none ([`Usage`]).
+    pub(crate) fn bus_directory(&self) -> anyhow::Result<PathBuf> {
+        let directory = self.data.join("bus");
+        if directory.is_dir() {
+            return Ok(directory);
+        }
+        let message =
+            format!("{}: no data directory of `zetes run`; name it with --data", self.data.display());
+        Err(Usage(message).into())
+    }
+
     /// Opens the directory, or finds the process that has it open.
     ///
     /// # Errors
     /// There is no such directory ([`Usage`]), its owner does not answer, or it can't be read.
     pub(crate) async fn history(&self) -> anyhow::Result<History> {
-        let bus_dir = self.data.join("bus");
-        if !bus_dir.is_dir() {
-            let message =
-                format!("{}: no data directory of `zetes run`; name it with --data", self.data.display());
-            return Err(Usage(message).into());
+        if let Some(process) = Process::of(&self.data)
+            && process.is_running().await
+        {
+            return Ok(History::Process(process));
         }
-        let options = bus_embedded::Options { clock: Clock::system(), ..bus_embedded::Options::default() };
-        match bus_embedded::EmbeddedBus::open(&bus_dir, options).await {
+        let directory = self.bus_directory()?;
+        let opened = bus_embedded::EmbeddedBus::open(&directory, bus_embedded::Options::default()).await;
+        match opened {
             Ok((bus, _report)) => Ok(History::Directory(Arc::new(bus))),
-            Err(BusError::InUse(owner)) => Process::of(&self.data)
-                .map(History::Process)
-                .with_context(|| format!("{owner}, and it can't be asked")),
+            Err(error @ BusError::InUse(_)) => Err(error).context("its owner can't be asked"),
             Err(error) => Err(error).with_context(|| self.data.display().to_string()),
         }
     }
@@ -74,10 +98,15 @@ impl Process {
         std::fs::write(&path, serde_json::to_vec(self)?).with_context(|| path.display().to_string())
     }
 
-    fn of(data: &Path) -> anyhow::Result<Self> {
-        let path = data.join(OWNER_FILE);
-        let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
-        Ok(serde_json::from_slice(&text)?)
+    /// What the last owner of the directory left.
+    fn of(data: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(data.join(OWNER_FILE)).ok()?).ok()
+    }
+
+    /// Whether it is still there, and not another one at the same address.
+    async fn is_running(&self) -> bool {
+        let answer: anyhow::Result<ProcessId> = self.get("api/v1/process", &[]).await;
+        answer.is_ok_and(|answer| answer.pid == self.pid)
     }
 
     pub(crate) async fn explain(&self, id: &EventId) -> anyhow::Result<Vec<Explanation>> {
@@ -86,6 +115,10 @@ impl Process {
 
     pub(crate) async fn newest(&self, limit: usize) -> anyhow::Result<Vec<EventLine>> {
         self.get("api/v1/events", &[("limit", &limit.to_string())]).await
+    }
+
+    pub(crate) async fn buses(&self) -> anyhow::Result<Vec<BusInfo>> {
+        self.get("api/v1/buses", &[]).await
     }
 
     pub(crate) async fn dead_letters(&self) -> anyhow::Result<Vec<DeadLetter>> {

@@ -137,7 +137,7 @@ fn check(loaded: &mut Loaded, registry: &Registry) {
         let own = match &located.object {
             Object::EventSource(object) => event_source_findings(object, registry),
             Object::Sensor(object) => sensor_findings(object, registry),
-            Object::EventBus(object) => crate::retention::findings(object),
+            Object::EventBus(object) => crate::buses::findings(object),
             _ => Vec::new(),
         };
         let frame = manifest::validate(&located.object);

@@ -2,13 +2,15 @@
 
 mod admin;
 mod application;
+mod buses;
 mod cli;
+mod copy;
 mod explain;
 mod history;
 mod load;
+mod observed;
 mod output;
 mod registry;
-mod retention;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -19,7 +19,9 @@ pub(crate) enum LogFormat {
 /// # Errors
 /// Directives that can't be read.
 pub(crate) fn init(format: LogFormat, directives: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(directives).map_err(|error| {
+    // The bus on JetStream tells what its client does, once for each thing; who wants the client's own words names it.
+    let quiet = if directives.contains("async_nats") { "" } else { ",async_nats=off" };
+    let filter = EnvFilter::try_new(format!("{directives}{quiet}")).map_err(|error| {
         crate::cli::Usage(format!("--log-level `{directives}`: {error}; try `info` or `warn,zetes=debug`"))
     })?;
     let terminal = std::io::stderr().is_terminal();

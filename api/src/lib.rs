@@ -10,6 +10,7 @@ mod decision;
 mod diagnostic;
 mod document;
 mod event;
+mod event_bus;
 mod extension;
 mod kinds;
 pub mod manifest;
@@ -23,6 +24,9 @@ pub use decision::{Decider, Decision, EventRef, Role, Verdict};
 pub use diagnostic::{Diagnostic, FieldPath, Finding, Invalid, Place, Severity, Step};
 pub use document::Document;
 pub use event::{Event, EventError};
+pub use event_bus::{
+    Carrier, ConsumerGroup, JetStream, JetStreamExotic, Kafka, NatsExotic, NatsNative, Sasl, StreamConfig,
+};
 pub use extension::{Batch, Debounce, Expiry, ExpiryAction, Keep, KeySource, TriggerExtension, WhenBusy};
 pub use kinds::{EVENT_SOURCE_KINDS, SourceKind, TRIGGER_KINDS};
 pub use name::{DependencyName, EventId, EventName, IdempotencyKey, Namespace, ObjectName, TriggerName};

@@ -1,7 +1,7 @@
 //! What the frame of an object must fulfil, whatever kinds it holds (spec/sensors.md 1.7, spec/event-sources.md 1.2).
 
 mod event_bus;
-mod pod;
+pub(crate) mod pod;
 
 use std::collections::{BTreeMap, BTreeSet};
 

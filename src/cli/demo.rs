@@ -17,7 +17,7 @@ use zetes_api::{EventId, Namespace};
 use zetes_runtime::{Clock, Secrets, random_id};
 
 use crate::application::{Application, Settings};
-use crate::explain::{Explanation, explain};
+use crate::explain::Explanation;
 use crate::load;
 use crate::output;
 use crate::registry::Registry;
@@ -210,10 +210,9 @@ impl Stage {
     /// The event's story, once both triggers have come to an end with it.
     async fn ending(&self, id: &EventId) -> anyhow::Result<Explanation> {
         let clock = Clock::system();
-        let bus = self.application.bus();
         let ended = async {
             loop {
-                let explanation = explain(&*bus, id).await?.into_iter().next();
+                let explanation = self.application.observed().explain(id).await?.into_iter().next();
                 if let Some(explanation) = explanation
                     .filter(|found| found.decisions.iter().filter(|d| d.verdict.is_end()).count() == 2)
                 {

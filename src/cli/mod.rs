@@ -1,5 +1,6 @@
 //! One file a command. Data goes to stdout, the rest to stderr.
 
+mod bus;
 mod demo;
 mod dlq;
 mod events;
@@ -9,9 +10,11 @@ mod run;
 mod schema;
 mod validate;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use zetes_runtime::{Secrets, SecretsBuilder};
 
 /// Events in, reasons out: webhooks, git pushes and schedules become Kubernetes objects and HTTP calls.
 ///
@@ -38,6 +41,7 @@ enum Command {
     Explain(explain::Explain),
     Events(events::Events),
     Dlq(dlq::Dlq),
+    Bus(bus::Bus),
     Demo(demo::Demo),
     Schema(schema::Schema),
     GitHook(git_hook::GitHook),
@@ -50,6 +54,35 @@ pub(crate) enum Output {
     Table,
     Json,
     Yaml,
+}
+
+/// Where secrets and config maps are, beside the documents of these kinds among the manifests.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SecretPlaces {
+    /// Secrets as files: <namespace>/<name>/<key> or <name>/<key>.
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+    /// Config maps as files, in the same layout.
+    #[arg(long, value_name = "DIR")]
+    config_maps: Option<PathBuf>,
+}
+
+impl SecretPlaces {
+    /// The folders, and the environment.
+    pub(crate) fn builder(&self) -> SecretsBuilder {
+        let mut builder = Secrets::builder();
+        if let Some(folder) = &self.secrets {
+            builder.secret_dir(folder);
+        }
+        if let Some(folder) = &self.config_maps {
+            builder.config_map_dir(folder);
+        }
+        builder.environment(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        );
+        builder
+    }
 }
 
 /// What the user gave us can't be used: exit code 2.
@@ -76,6 +109,7 @@ impl Zetes {
             Command::Explain(command) => command.run(),
             Command::Events(command) => command.run(),
             Command::Dlq(command) => command.run(),
+            Command::Bus(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::GitHook(command) => command.run(),

@@ -12,8 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 use zetes_api::{Namespace, Severity};
-use zetes_runtime::{Clock, Secrets, SecretsBuilder};
+use zetes_runtime::{Clock, SecretsBuilder};
 
+use super::SecretPlaces;
 use crate::application::{Application, Settings};
 use crate::load::{self, Loaded};
 use crate::output;
@@ -45,15 +46,14 @@ pub(crate) struct Run {
     /// Address of health, metrics and explain; port 0 lets the system choose.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     admin: SocketAddr,
+    /// A JetStream server for the EventBuses of kind `jetstream`, which the embedded bus carries otherwise.
+    #[arg(long, value_name = "URL", env = "ZETES_BUS_URL")]
+    bus_url: Option<String>,
     /// Namespace of documents that name none.
     #[arg(long, short, default_value = "default")]
     namespace: String,
-    /// Secrets as files: <namespace>/<name>/<key> or <name>/<key>.
-    #[arg(long, value_name = "DIR")]
-    secrets: Option<PathBuf>,
-    /// Config maps as files, in the same layout.
-    #[arg(long, value_name = "DIR")]
-    config_maps: Option<PathBuf>,
+    #[command(flatten)]
+    places: SecretPlaces,
     /// How long what is in hand may take at a stop, `30s` or `2m`.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     grace: Duration,
@@ -85,8 +85,13 @@ impl Run {
         let registry = Registry::of_this_build();
         let loaded = self.load(&registry)?;
         tell(&loaded);
-        let settings =
-            Settings { data: self.data(), listen: self.listen, admin: self.admin, grace: self.grace };
+        let settings = Settings {
+            data: self.data(),
+            listen: self.listen,
+            admin: self.admin,
+            jetstream_url: self.bus_url.clone(),
+            grace: self.grace,
+        };
         let (changes, _watcher) = self.watch()?;
         let mut application = Application::start(settings, loaded, registry, self.secrets()).await?;
         tokio::select! {
@@ -161,18 +166,7 @@ impl Run {
     }
 
     fn secrets(&self) -> SecretsBuilder {
-        let mut builder = Secrets::builder();
-        if let Some(folder) = &self.secrets {
-            builder.secret_dir(folder);
-        }
-        if let Some(folder) = &self.config_maps {
-            builder.config_map_dir(folder);
-        }
-        builder.environment(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        );
-        builder
+        self.places.builder()
     }
 }
 

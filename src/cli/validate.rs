@@ -4,8 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use zetes_api::{Namespace, Severity};
+use zetes_api::manifest::Object;
+use zetes_api::{FieldPath, Finding, Namespace, Severity};
+use zetes_runtime::{Clock, Secrets};
 
+use super::SecretPlaces;
+use crate::buses::{self, Means};
 use crate::load::{self, Loaded};
 use crate::output;
 use crate::registry::Registry;
@@ -17,6 +21,7 @@ use crate::registry::Registry;
   zetes validate manifests/
   zetes validate -o json sensor.yaml | jq '.[].code'
   helm template chart | zetes validate -
+  zetes validate --connect eventbus.yaml      are its servers there, and do they let us in?
 
 Exit codes: 0 nothing wrong (or warnings only), 1 errors (or warnings with --strict), 2 unreadable input.")]
 pub(crate) struct Validate {
@@ -29,6 +34,11 @@ pub(crate) struct Validate {
     /// Warnings count as errors.
     #[arg(long)]
     strict: bool,
+    /// Also connect to the servers that EventBuses name, and tell what they refuse.
+    #[arg(long)]
+    connect: bool,
+    #[command(flatten)]
+    places: SecretPlaces,
     /// How to print the findings.
     #[arg(long, short, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -46,7 +56,11 @@ enum Format {
 impl Validate {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let namespace = Namespace::from(self.namespace.as_str());
-        let loaded = load::load(&self.paths, &namespace, &Registry::of_this_build())?;
+        let mut loaded = load::load(&self.paths, &namespace, &Registry::of_this_build())?;
+        if self.connect {
+            let secrets = loaded.secrets(self.places.builder())?;
+            super::runtime()?.block_on(connect(&mut loaded, secrets));
+        }
         let warnings = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Warning).count();
         match self.output {
             Format::Text => print_text(&loaded, warnings),
@@ -56,6 +70,30 @@ impl Validate {
         }
         let failed = loaded.errors() > 0 || (self.strict && warnings > 0);
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Adds what the servers say.
+async fn connect(loaded: &mut Loaded, secrets: Secrets) {
+    let failing = loaded.failing();
+    let means = Means { data: PathBuf::new(), clock: Clock::system(), secrets, jetstream_url: None };
+    for located in &loaded.objects {
+        let Object::EventBus(bus) = &located.object else { continue };
+        let object = bus.object_ref();
+        if failing.contains(&object) {
+            continue;
+        }
+        let path = FieldPath::from("spec");
+        let findings = match buses::check_server(bus, &means).await {
+            None => Vec::new(),
+            Some(Ok(health)) => {
+                let warning = |text| Finding::warning("bus-setting", path.clone(), text);
+                health.warnings.into_iter().map(warning).collect()
+            }
+            Some(Err(error)) => vec![Finding::error("bus-unusable", path.clone(), error.to_string())],
+        };
+        let told = findings.iter().map(|finding| located.origin.diagnostic(&object, finding));
+        loaded.diagnostics.extend(told);
     }
 }
 

@@ -18,6 +18,18 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// After [`PATIENCE`], saying what it waited for.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
+    condition: impl FnMut() -> F,
+) -> T {
+    eventually_within(PATIENCE, what, condition).await
+}
+
+/// As [`eventually`], for what may take longer.
+///
+/// # Panics
+/// After `patience`, saying what it waited for.
+pub(crate) async fn eventually_within<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    what: &str,
     mut condition: impl FnMut() -> F,
 ) -> T {
     let waiting = async {
@@ -28,8 +40,8 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
             pause().await;
         }
     };
-    let found = tokio::time::timeout(PATIENCE, waiting).await;
-    found.unwrap_or_else(|_| panic!("waited {} s for: {what}", PATIENCE.as_secs()))
+    let found = tokio::time::timeout(patience, waiting).await;
+    found.unwrap_or_else(|_| panic!("waited {} s for: {what}", patience.as_secs()))
 }
 
 /// A moment between two looks at a condition.

@@ -3,12 +3,16 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{client, eventually};
+use super::{PATIENCE, client, eventually_within};
+
+/// Lines of its log that a failed test shows.
+const LOG_SHOWN: usize = 20;
 
 /// The executable with these arguments.
 pub(crate) fn command(arguments: &[&str]) -> Command {
@@ -26,7 +30,10 @@ pub(crate) fn free_port() -> u16 {
 /// A folder with manifests and data, and the process that serves it.
 pub(crate) struct Zetes {
     folder: TempDir,
+    data: PathBuf,
     child: Option<Child>,
+    /// How long it may take to be ready.
+    patience: Duration,
 }
 
 /// How a process ended, and what it wrote.
@@ -40,7 +47,8 @@ impl Zetes {
     pub(crate) fn with(manifests: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("manifests")).expect("the folder is new");
-        let zetes = Self { folder, child: None };
+        let data = folder.path().join("data");
+        let zetes = Self { folder, data, child: None, patience: PATIENCE };
         for (name, text) in manifests {
             zetes.write(name, text);
         }
@@ -60,8 +68,13 @@ impl Zetes {
         self.folder.path().join("manifests")
     }
 
+    /// The data directory, where it is not beside the manifests.
+    pub(crate) fn set_data(&mut self, data: PathBuf) {
+        self.data = data;
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
     }
 
     fn log(&self) -> PathBuf {
@@ -89,10 +102,15 @@ impl Zetes {
         self.ready().await;
     }
 
+    /// How long it may take to be ready, where that is not 30 seconds.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     pub(crate) async fn ready(&mut self) {
         let pid = self.child.as_ref().and_then(Child::id);
         let data = self.data();
-        eventually("the process to be ready", || async {
+        eventually_within(self.patience, "the process to be ready", || async {
             let owner = owner(&data).filter(|owner| owner["pid"].as_u64() == pid.map(u64::from))?;
             let url = format!("{}/readyz", owner["admin"].as_str()?);
             client().get(url).send().await.ok().filter(|answer| answer.status().is_success()).map(drop)
@@ -133,6 +151,13 @@ impl Zetes {
         client().get(url).send().await.expect("the admin port answers")
     }
 
+    /// GET on the admin port of a process that may not be there yet.
+    pub(crate) async fn try_admin(&self, path: &str) -> Option<String> {
+        let owner = owner(&self.data())?;
+        let url = format!("{}{path}", owner["admin"].as_str()?);
+        client().get(url).send().await.ok()?.text().await.ok()
+    }
+
     /// The sum of a metric's series whose line contains all of `labels`.
     pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let text = self.admin("/metrics").await.text().await.expect("the exposition is text");
@@ -158,6 +183,21 @@ impl Zetes {
     /// Another command on the same data directory.
     pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
         command(arguments).arg("--data").arg(self.data()).output().await.expect("the executable starts")
+    }
+}
+
+impl Drop for Zetes {
+    /// What the process said last, where a test has failed.
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(log) = std::fs::read_to_string(self.log())
+        {
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("the last lines of its log:");
+            for line in &lines[lines.len().saturating_sub(LOG_SHOWN)..] {
+                eprintln!("{line}");
+            }
+        }
     }
 }
 

@@ -1,3 +1,6 @@
+mod bus_copy;
+mod buses;
+mod chaos;
 mod cold_start;
 mod commands;
 mod crash;

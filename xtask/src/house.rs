@@ -24,9 +24,9 @@ impl Room {
     pub(crate) fn floor(&self) -> Option<u8> {
         let parts: Vec<&str> = self.folder.split('/').collect();
         match parts.as_slice() {
-            ["api"] | ["languages", _] | ["tests", "vectors"] => Some(0),
-            ["runtime"] | ["bus", "core"] | ["sensors", "engine"] | ["connections", _] => Some(1),
-            ["eventsources" | "sensors", "core"] => Some(2),
+            ["api"] | ["languages", _] | ["tests", "services" | "vectors"] => Some(0),
+            ["runtime"] | ["bus", "core"] | ["sensors", "engine"] => Some(1),
+            ["eventsources" | "sensors", "core"] | ["connections", _] => Some(2),
             ["bus" | "eventsources", _] | ["sensors", "triggers", _] | ["controller" | "console"] => Some(3),
             ["" | "xtask"] | ["tests", "fuzz"] => Some(4),
             _ => None,

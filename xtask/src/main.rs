@@ -1,8 +1,10 @@
 //! What cargo can't do. Depends on no crate of ours.
 
 mod bench;
+mod chaos;
 mod fuzz;
 mod house;
+mod services;
 mod test;
 mod tidy;
 mod tools;
@@ -31,9 +33,14 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
     },
+    /// Install, start and stop the servers that tests need.
+    #[command(subcommand)]
+    Services(services::Services),
     /// Measure the release executable end to end, beside the bare disk.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Kill processes and servers, cut connections, fill disks; then count what is missing.
+    Chaos(chaos::Chaos),
     /// Look for inputs that make a language panic or hang.
     Fuzz(fuzz::Fuzz),
 }
@@ -42,7 +49,9 @@ fn main() -> ExitCode {
     let result = match Xtask::parse().command {
         Command::Test => test::run(&root()),
         Command::Tidy { root: other } => tidy::run(&other.unwrap_or_else(root)),
+        Command::Services(services) => target(&root()).and_then(|target| services.run(&target)),
         Command::Bench(bench) => bench.run(),
+        Command::Chaos(chaos) => chaos.run(&root()),
         Command::Fuzz(fuzz) => fuzz.run(&root()),
     };
     match result {
@@ -57,6 +66,13 @@ fn main() -> ExitCode {
 /// The workspace that this xtask was built from.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The folder of a workspace for what is built.
+fn target(root: &Path) -> anyhow::Result<PathBuf> {
+    let metadata = metadata(root)?;
+    let folder = metadata.get("target_directory").and_then(serde_json::Value::as_str);
+    folder.map(PathBuf::from).context("cargo metadata has no target_directory")
 }
 
 /// `cargo metadata` of a workspace, without its dependencies.

@@ -1,22 +1,27 @@
 //! `cargo xtask test`: everything, in the order in which mistakes are cheapest to find.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::services::Place;
 use crate::tidy;
 use crate::tools::Tools;
 
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let metadata = crate::metadata(root)?;
-    let target = metadata
-        .get("target_directory")
-        .and_then(|target| target.as_str())
-        .map(PathBuf::from)
-        .context("cargo metadata has no target_directory")?;
+    let target = crate::target(root)?;
     let tools = step("tools", || Tools::install(&target))?;
+    let services = Place::under(&target);
+    let started = step("services", || services.up_all())?;
+    let checked = check(root, &tools, &services.file());
+    // What ran before belongs to somebody who goes on using it.
+    let stopped = if started { services.down() } else { Ok(()) };
+    checked.and(stopped)
+}
+
+fn check(root: &Path, tools: &Tools, services: &Path) -> Result<()> {
     step("format", || cargo(root, &["fmt", "--all", "--check"]))?;
     step("tidy", || tidy::run(root))?;
     step("deny", || {
@@ -32,7 +37,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     step("examples in the documentation", || cargo(root, &["test", "--quiet", "--workspace", "--doc"]))?;
     step("tests", || {
         let mut nextest = tools.cargo("nextest");
-        nextest.args(["run", "--workspace", "--profile", "ci"]).env("INSTA_UPDATE", "no").current_dir(root);
+        nextest.args(["run", "--workspace", "--profile", "ci"]).env("INSTA_UPDATE", "no");
+        nextest.env("ZETES_SERVICES", services).current_dir(root);
         finish(&mut nextest, "cargo nextest run --workspace --profile ci")
     })?;
     if !root.join("../shared/vectors").is_dir() {

@@ -23,8 +23,10 @@ const OUTSIDE_WORLD: [&str; 12] = [
     "notify",
     "redb",
 ];
-/// One TLS provider, and no OpenSSL.
-const NOT_IN_THE_TREE: [&str; 3] = ["ring", "native-tls", "openssl-sys"];
+/// One TLS provider.
+const NOT_IN_THE_TREE: [&str; 2] = ["ring", "native-tls"];
+/// OpenSSL is librdkafka's, and nobody else's.
+const OPENSSL_USER: &str = "rdkafka-sys";
 /// Names that say nothing.
 const EMPTY_NAMES: [&str; 8] = ["utils", "util", "common", "helpers", "helper", "misc", "manager", "stuff"];
 
@@ -175,7 +177,21 @@ fn tree(root: &Path) -> Result<Vec<String>> {
     if has("rustls") > 1 {
         findings.push("Cargo.lock: more than one `rustls`".to_owned());
     }
+    if has("openssl-sys") > 0 {
+        findings.extend(openssl_users(root)?);
+    }
     Ok(findings)
+}
+
+fn openssl_users(root: &Path) -> Result<Vec<String>> {
+    let users = Command::new(env!("CARGO"))
+        .args(["tree", "--workspace", "--invert", "openssl-sys", "--depth", "1", "--prefix", "none"])
+        .current_dir(root)
+        .output()?;
+    let users = String::from_utf8_lossy(&users.stdout).into_owned();
+    let names = users.lines().skip(1).filter_map(|line| line.split(' ').next());
+    let others = names.filter(|name| !name.is_empty() && *name != OPENSSL_USER);
+    Ok(others.map(|name| format!("Cargo.lock: `{name}` uses openssl-sys; only {OPENSSL_USER} may")).collect())
 }
 
 fn tracked(root: &Path) -> Result<Vec<String>> {

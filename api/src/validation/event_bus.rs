@@ -1,146 +1,9 @@
-//! What stands in an EventBus, and what is wrong with it (spec/control-plane.md 2).
-//!
-//! Types are those of the reference; what only a pod needs is looked at no deeper than that.
+//! What is wrong with an EventBus (spec/control-plane.md 2).
 
-use std::collections::BTreeMap;
-
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
-use super::pod::{Container, Labels};
 use super::{bad, missing, typed};
 use crate::diagnostic::{FieldPath, Finding};
+use crate::event_bus::{JetStream, JetStreamExotic, Kafka, Nats, StreamConfig};
 use crate::resource::EventBusSpec;
-use crate::settings::{SecretKeyRef, Tls};
-
-/// Servers that are managed in a cluster.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct JetStream {
-    /// Version of the server, `latest` for example.
-    version: String,
-    /// 1, or 3 and more.
-    replicas: Option<i32>,
-    container_template: Option<Container>,
-    reloader_container_template: Option<Container>,
-    metrics_container_template: Option<Container>,
-    persistence: Option<Persistence>,
-    metadata: Option<Labels>,
-    node_selector: BTreeMap<String, String>,
-    tolerations: Vec<Map<String, Value>>,
-    security_context: Option<Map<String, Value>>,
-    image_pull_secrets: Vec<Map<String, Value>>,
-    priority_class_name: String,
-    priority: Option<i32>,
-    affinity: Option<Map<String, Value>>,
-    service_account_name: String,
-    /// Text inside the server's `jetstream` block.
-    settings: Option<String>,
-    /// Arguments of the server.
-    start_args: Vec<String>,
-    /// YAML of the stream's settings, as text.
-    stream_config: Option<String>,
-    /// Bytes of an event, at most: `1MB`.
-    max_payload: Option<String>,
-}
-
-/// A server that is there already.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct JetStreamExotic {
-    url: String,
-    access_secret: Option<SecretKeyRef>,
-    /// YAML of the stream's settings, as text.
-    stream_config: String,
-    tls: Option<Tls>,
-}
-
-/// NATS Streaming.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-struct Nats {
-    native: Option<Native>,
-    exotic: Option<Exotic>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct Native {
-    replicas: i32,
-    /// `none` or `token`.
-    auth: Option<String>,
-    persistence: Option<Persistence>,
-    container_template: Option<Container>,
-    metrics_container_template: Option<Container>,
-    node_selector: BTreeMap<String, String>,
-    tolerations: Vec<Map<String, Value>>,
-    metadata: Option<Labels>,
-    security_context: Option<Map<String, Value>>,
-    image_pull_secrets: Vec<Map<String, Value>>,
-    service_account_name: String,
-    priority_class_name: String,
-    priority: Option<i32>,
-    affinity: Option<Map<String, Value>>,
-    max_age: Option<String>,
-    max_msgs: Option<u64>,
-    max_bytes: Option<String>,
-    max_subs: Option<u64>,
-    max_payload: Option<String>,
-    raft_heartbeat_timeout: Option<String>,
-    raft_election_timeout: Option<String>,
-    raft_lease_timeout: Option<String>,
-    raft_commit_timeout: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct Exotic {
-    url: String,
-    #[serde(rename = "clusterID")]
-    cluster_id: Option<String>,
-    /// `none`, `token` or `basic`.
-    auth: Option<String>,
-    access_secret: Option<SecretKeyRef>,
-}
-
-/// Brokers that are there already.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct Kafka {
-    url: String,
-    topic: String,
-    version: String,
-    tls: Option<Tls>,
-    sasl: Option<Sasl>,
-    consumer_group: Option<ConsumerGroup>,
-    partitioner: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct Sasl {
-    mechanism: String,
-    user_secret: Option<SecretKeyRef>,
-    password_secret: Option<SecretKeyRef>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct ConsumerGroup {
-    group_name: String,
-    oldest: bool,
-    rebalance_strategy: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct Persistence {
-    storage_class_name: Option<String>,
-    access_mode: Option<String>,
-    /// A quantity: `20Gi`.
-    volume_size: Option<Value>,
-}
 
 pub(super) fn findings(spec: &EventBusSpec, path: &FieldPath) -> Vec<Finding> {
     let members = [
@@ -166,7 +29,11 @@ pub(super) fn findings(spec: &EventBusSpec, path: &FieldPath) -> Vec<Finding> {
             "nats" => typed(member, &path, nats),
             "jetstream" => typed(member, &path, jetstream),
             "kafka" => typed(member, &path, |kafka: &Kafka, path| url(&kafka.url, path)),
-            _ => typed(member, &path, |exotic: &JetStreamExotic, path| url(&exotic.url, path)),
+            _ => typed(member, &path, |exotic: &JetStreamExotic, path| {
+                let mut findings = url(&exotic.url, path);
+                findings.extend(stream_config(&exotic.stream_config, path));
+                findings
+            }),
         });
     }
     findings
@@ -174,6 +41,11 @@ pub(super) fn findings(spec: &EventBusSpec, path: &FieldPath) -> Vec<Finding> {
 
 fn url(url: &str, path: &FieldPath) -> Vec<Finding> {
     if url.is_empty() { vec![missing(path.key("url"), "`url`")] } else { Vec::new() }
+}
+
+fn stream_config(text: &str, path: &FieldPath) -> Vec<Finding> {
+    let wrong = StreamConfig::parse(text).err().unwrap_or_default();
+    wrong.into_iter().map(|message| bad(path.key("streamConfig"), message)).collect()
 }
 
 fn nats(nats: &Nats, path: &FieldPath) -> Vec<Finding> {
@@ -200,12 +72,13 @@ fn jetstream(jetstream: &JetStream, path: &FieldPath) -> Vec<Finding> {
         let message = format!("expected 1 replica, or 3 and more, found {replicas}");
         findings.push(bad(path.key("replicas"), message));
     }
+    findings.extend(stream_config(jetstream.stream_config.as_deref().unwrap_or_default(), path));
     findings
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -232,6 +105,15 @@ mod tests {
         assert_eq!(told(json!({"nats": {"exotic": {"clusterID": "", "url": "u"}}})), [""; 0]);
         let absent = told(json!({"nats": {"exotic": {"url": "u"}}}));
         assert_eq!(absent, ["Error missing-field spec.nats.exotic.clusterID"]);
+    }
+
+    #[test]
+    fn settings_of_the_stream_that_can_not_be_read_are_told() {
+        let jetstream = json!({"version": "latest", "streamConfig": "- a list"});
+        assert_eq!(told(json!({"jetstream": jetstream})), ["Error bad-value spec.jetstream.streamConfig"]);
+        let exotic = json!({"url": "nats://n:4222", "streamConfig": "retention: 2"});
+        let expected = ["Error bad-value spec.jetstreamExotic.streamConfig"];
+        assert_eq!(told(json!({"jetstreamExotic": exotic})), expected);
     }
 
     #[test]

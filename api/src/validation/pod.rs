@@ -28,14 +28,14 @@ struct Template {
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct Labels {
+pub(crate) struct Labels {
     annotations: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Container {
+pub(crate) struct Container {
     resources: Resources,
     image_pull_policy: String,
     security_context: Option<Map<String, Value>>,

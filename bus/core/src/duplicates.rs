@@ -1,27 +1,28 @@
 //! Which events were seen within the duplicate window (S22), for the drivers that keep it themselves.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 use zetes_api::{Event, Namespace};
 
 /// A window is forgotten in so many steps.
 const STEPS: i64 = 16;
 
-/// An event's identity as 128 bits: (namespace, source, event, id). The same within one build only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Identity(u64, u64);
+/// An event's identity as 128 bits: (namespace, source, event, id). The same in every build, so that a driver can write it down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity(pub u128);
 
 impl Identity {
     pub fn of(namespace: &Namespace, event: &Event) -> Self {
-        let half = |salt: u8| {
-            let mut hasher = DefaultHasher::new();
-            (salt, namespace, &event.source, &event.subject, &event.id).hash(&mut hasher);
-            hasher.finish()
-        };
-        Self(half(1), half(2))
+        let mut digest = Sha256::new();
+        for part in [namespace.as_str(), event.source.as_str(), event.subject.as_str(), event.id.as_str()] {
+            digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            digest.update(part);
+        }
+        let digest = digest.finalize();
+        Self(digest.first_chunk().map_or(0, |first: &[u8; 16]| u128::from_le_bytes(*first)))
     }
 }
 
@@ -96,10 +97,10 @@ mod tests {
     #[test]
     fn an_identity_is_found_within_the_window_and_forgotten_after_it() {
         let mut duplicates = Duplicates::new(Duration::from_mins(1));
-        duplicates.insert(Identity(1, 1), 7, at(0));
-        assert_eq!(duplicates.find(Identity(1, 1), at(59)), Some(7));
-        assert_eq!(duplicates.find(Identity(1, 2), at(59)), None);
-        assert_eq!(duplicates.find(Identity(1, 1), at(60)), None);
+        duplicates.insert(Identity(1), 7, at(0));
+        assert_eq!(duplicates.find(Identity(1), at(59)), Some(7));
+        assert_eq!(duplicates.find(Identity(2), at(59)), None);
+        assert_eq!(duplicates.find(Identity(1), at(60)), None);
         duplicates.forget(at(64));
         assert!(duplicates.seen.is_empty(), "{:?}", duplicates.seen);
     }
@@ -107,10 +108,10 @@ mod tests {
     #[test]
     fn forgetting_an_old_step_keeps_the_same_identity_seen_anew() {
         let mut duplicates = Duplicates::new(Duration::from_mins(1));
-        duplicates.insert(Identity(1, 1), 1, at(0));
-        duplicates.insert(Identity(1, 1), 2, at(61));
+        duplicates.insert(Identity(1), 1, at(0));
+        duplicates.insert(Identity(1), 2, at(61));
         duplicates.forget(at(70));
-        assert_eq!(duplicates.find(Identity(1, 1), at(70)), Some(2));
+        assert_eq!(duplicates.find(Identity(1), at(70)), Some(2));
         duplicates.forget(at(200));
         assert!(duplicates.seen.is_empty());
     }

@@ -1,6 +1,6 @@
 //! A bus in memory, for tests: it keeps every promise but durability.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +15,8 @@ use zetes_api::{Event, EventId, Namespace};
 
 use crate::{
     Bus, BusError, BusStats, Change, Consumer, ConsumerName, ConsumerStats, Delivery, Duplicates, Durability,
-    Entry, EntryBody, Identity, Interest, Page, Position, Publication, ReadFilter, Receipt, Retention,
-    Revision, Start, StateEntry, StateKey, Subscription, Ticket,
+    Entry, EntryBody, EntryKind, Health, Identity, Interest, Page, Position, Publication, ReadFilter,
+    Receipt, Retention, Revision, Start, StateEntry, StateKey, Subscription, Ticket,
 };
 
 /// How often a waiting fetch looks at the clock it was given.
@@ -38,6 +38,7 @@ struct State {
     closed: bool,
     next_sequence: u64,
     next_revision: u64,
+    next_holder: u64,
     stored: BTreeMap<u64, Stored>,
     bytes: u64,
     events: u64,
@@ -63,15 +64,15 @@ struct Reader {
     position: Position,
     ack_deadline: Duration,
     max_in_flight: usize,
-    /// Which of the consumers of this name is the one.
-    session: u64,
+    /// Its subscribers.
+    holders: BTreeSet<u64>,
     wake: Arc<Notify>,
 }
 
 struct MemoryConsumer {
     bus: MemoryBus,
     name: ConsumerName,
-    session: u64,
+    holder: u64,
     wake: Arc<Notify>,
 }
 
@@ -91,6 +92,7 @@ impl MemoryBus {
             closed: false,
             next_sequence: 1,
             next_revision: 1,
+            next_holder: 1,
             stored: BTreeMap::new(),
             bytes: 0,
             events: 0,
@@ -107,7 +109,7 @@ impl MemoryBus {
         state.closed = false;
         for reader in state.consumers.values_mut() {
             reader.position = Position::restored(reader.position.unsettled(), reader.position.high_water());
-            reader.session += 1;
+            reader.holders.clear();
             reader.wake.notify_waiters();
         }
     }
@@ -122,25 +124,24 @@ impl MemoryBus {
     }
 
     fn subscribe_now(&self, subscription: Subscription) -> Result<Box<dyn Consumer>, BusError> {
-        let now = (self.now)();
         let mut state = self.open()?;
         let start = state.sequence_of(subscription.start);
+        let holder = state.next_holder;
+        state.next_holder += 1;
         let reader = state.consumers.entry(subscription.consumer.clone()).or_insert_with(|| Reader {
             interests: Vec::new(),
             position: Position::starting_at(start),
             ack_deadline: Duration::ZERO,
             max_in_flight: 0,
-            session: 0,
+            holders: BTreeSet::new(),
             wake: Arc::new(Notify::new()),
         });
         reader.interests = subscription.interests;
         reader.ack_deadline = subscription.ack_deadline;
         reader.max_in_flight = subscription.max_in_flight;
-        reader.session += 1;
-        reader.position.take_back_all(now);
-        reader.wake.notify_waiters();
-        let (session, wake) = (reader.session, Arc::clone(&reader.wake));
-        Ok(Box::new(MemoryConsumer { bus: self.clone(), name: subscription.consumer, session, wake }))
+        reader.holders.insert(holder);
+        let wake = Arc::clone(&reader.wake);
+        Ok(Box::new(MemoryConsumer { bus: self.clone(), name: subscription.consumer, holder, wake }))
     }
 }
 
@@ -305,12 +306,12 @@ impl State {
     fn fetch(
         &mut self,
         name: &ConsumerName,
-        session: u64,
+        holder: u64,
         max: usize,
         now: Timestamp,
     ) -> Result<Vec<Delivery>, BusError> {
         let Self { stored, consumers, closed, .. } = self;
-        let reader = consumers.get_mut(name).filter(|reader| reader.session == session && !*closed);
+        let reader = consumers.get_mut(name).filter(|reader| reader.holders.contains(&holder) && !*closed);
         let reader = reader.ok_or(BusError::Closed)?;
         let mut deliveries = Vec::new();
         let due = later(now, reader.ack_deadline);
@@ -319,7 +320,7 @@ impl State {
                 reader.position.settle(sequence);
                 continue;
             };
-            if let Some(count) = reader.position.hand_out_again(sequence, due) {
+            if let Some(count) = reader.position.hand_out_again(sequence, due, holder) {
                 deliveries.push(delivery(name, sequence, *at, event, count));
             }
         }
@@ -329,14 +330,14 @@ impl State {
             }
             let What::Event(event) = &candidate.what else { continue };
             if reader.position.is_unread(sequence) && reader.wants(name, candidate) {
-                let count = reader.position.hand_out(sequence, candidate.at, due);
+                let count = reader.position.hand_out(sequence, candidate.at, due, holder);
                 deliveries.push(delivery(name, sequence, candidate.at, event, count));
             }
         }
         Ok(deliveries)
     }
 
-    fn read(&self, range: Range<u64>, filter: &ReadFilter) -> Page {
+    fn read(&self, kind: EntryKind, range: Range<u64>, filter: &ReadFilter) -> Page {
         let mut page = Page::default();
         let mut bytes = 0;
         for (&sequence, stored) in self.stored.range(range.start..range.end.max(range.start)) {
@@ -344,7 +345,7 @@ impl State {
                 page.next = Some(sequence);
                 break;
             }
-            if let Some(body) = stored.body(filter) {
+            if let Some(body) = stored.body(kind, filter) {
                 bytes += stored.bytes();
                 page.entries.push(Entry {
                     sequence,
@@ -384,18 +385,18 @@ impl Reader {
 }
 
 impl Stored {
-    fn body(&self, filter: &ReadFilter) -> Option<EntryBody> {
+    fn body(&self, kind: EntryKind, filter: &ReadFilter) -> Option<EntryBody> {
         if filter.namespace.as_ref().is_some_and(|namespace| *namespace != self.namespace) {
             return None;
         }
         match &self.what {
             What::Event(event) => {
                 let is_about = filter.about.as_ref().is_none_or(|about| *about == event.id);
-                (filter.events && is_about).then(|| EntryBody::Event(Arc::clone(event)))
+                (kind == EntryKind::Event && is_about).then(|| EntryBody::Event(Arc::clone(event)))
             }
             What::Record { about, record } => {
                 let is_about = filter.about.as_ref().is_none_or(|id| about.contains(id));
-                (filter.records && is_about).then(|| EntryBody::Record(record.clone()))
+                (kind == EntryKind::Record && is_about).then(|| EntryBody::Record(record.clone()))
             }
         }
     }
@@ -460,12 +461,35 @@ impl Bus for MemoryBus {
         .boxed()
     }
 
-    fn read(&self, range: Range<u64>, filter: ReadFilter) -> BoxFuture<'_, Result<Page, BusError>> {
-        async move { Ok(self.open()?.read(range, &filter)) }.boxed()
+    fn buckets(&self) -> BoxFuture<'_, Result<Vec<String>, BusError>> {
+        async move {
+            let state = self.open()?;
+            let buckets: BTreeSet<_> = state.entries.keys().map(|key| key.bucket.clone()).collect();
+            Ok(buckets.into_iter().collect())
+        }
+        .boxed()
+    }
+
+    fn read(
+        &self,
+        kind: EntryKind,
+        range: Range<u64>,
+        filter: ReadFilter,
+    ) -> BoxFuture<'_, Result<Page, BusError>> {
+        async move { Ok(self.open()?.read(kind, range, &filter)) }.boxed()
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<BusStats, BusError>> {
         async move { Ok(self.open()?.stats()) }.boxed()
+    }
+
+    fn unsettled(&self, name: ConsumerName) -> BoxFuture<'_, Result<Vec<Range<u64>>, BusError>> {
+        async move {
+            let state = self.open()?;
+            let Some(reader) = state.consumers.get(&name) else { return Ok(Vec::new()) };
+            Ok(reader.position.unsettled_within(state.first_sequence()..state.next_sequence))
+        }
+        .boxed()
     }
 
     fn remove_consumer(&self, name: ConsumerName) -> BoxFuture<'_, Result<(), BusError>> {
@@ -476,6 +500,14 @@ impl Bus for MemoryBus {
             Ok(())
         }
         .boxed()
+    }
+
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), BusError>> {
@@ -491,13 +523,25 @@ impl Bus for MemoryBus {
     }
 }
 
+impl Drop for MemoryConsumer {
+    fn drop(&mut self) {
+        let now = (self.bus.now)();
+        if let Some(reader) = self.bus.lock().consumers.get_mut(&self.name)
+            && reader.holders.remove(&self.holder)
+        {
+            reader.position.take_back(self.holder, now);
+            reader.wake.notify_one();
+        }
+    }
+}
+
 impl Consumer for MemoryConsumer {
     fn fetch(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, BusError>> {
         async move {
             loop {
                 let woken = self.wake.notified();
                 let deliveries =
-                    self.bus.lock().fetch(&self.name, self.session, max.max(1), (self.bus.now)())?;
+                    self.bus.lock().fetch(&self.name, self.holder, max.max(1), (self.bus.now)())?;
                 if !deliveries.is_empty() {
                     return Ok(deliveries);
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use zetes_api::{Event, EventId, Namespace, ObjectName, TriggerName};
+use zetes_api::{DependencyName, Event, EventId, Namespace, ObjectName, TriggerName};
 
 /// An event on its way to the bus.
 #[derive(Clone, Debug)]
@@ -48,6 +48,14 @@ pub struct Interest {
     pub source: Option<ObjectName>,
     /// `None` is any event.
     pub subject: Option<zetes_api::EventName>,
+    /// The dependency it stands for, the last one in the conditions where there are several: the reference names its consumers
+    /// after it (spec/control-plane.md 3.2). Without meaning in our own layouts.
+    #[serde(default = "no_dependency")]
+    pub dependency: DependencyName,
+}
+
+fn no_dependency() -> DependencyName {
+    DependencyName::from("")
 }
 
 impl Interest {
@@ -79,7 +87,7 @@ pub struct Subscription {
     pub start: Start,
     /// A delivery that is neither settled nor reported in progress for so long is handed out again.
     pub ack_deadline: Duration,
-    /// Unsettled deliveries at a time; fetch waits at the limit.
+    /// Unsettled deliveries at a time, of all subscribers of the consumer that this process has; fetch waits at the limit.
     pub max_in_flight: usize,
 }
 
@@ -138,15 +146,21 @@ pub enum Change {
     Record { namespace: Namespace, about: Vec<EventId>, record: Bytes },
 }
 
-/// What to read back.
+/// What to read back: events or records. A bus may number them apart, so a range is one of these only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    Event,
+    /// What [`Change::Record`] appended.
+    Record,
+}
+
+/// Which of them.
 #[derive(Clone, Debug, Default)]
 pub struct ReadFilter {
     /// Only this namespace.
     pub namespace: Option<Namespace>,
-    /// Only this event and the records about it.
+    /// Only this event, or the records about it.
     pub about: Option<EventId>,
-    pub events: bool,
-    pub records: bool,
 }
 
 /// A piece of what was read, and where to read on.
@@ -211,11 +225,32 @@ pub enum Durability {
     Fsync,
 }
 
+/// Whether the bus can be used now, and what an operator should know of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Why it can't be used, and since when; `None` when it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<HealthFailure>,
+    /// What works otherwise than the EventBus asks: settings that the server refused, TLS that is not verified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthFailure {
+    /// What is wrong and what to do, in one line.
+    pub error: String,
+    pub since: Timestamp,
+}
+
 #[derive(Clone, Debug)]
 pub struct BusStats {
     pub durability: Durability,
+    /// The oldest event's sequence; `next_sequence` where there is none.
     pub first_sequence: u64,
-    /// The sequence that the next event gets.
+    /// Higher than the sequence of every event.
     pub next_sequence: u64,
     pub events: u64,
     pub bytes: u64,
@@ -249,8 +284,8 @@ pub enum BusError {
     /// The directory belongs to another process.
     #[error("{0}")]
     InUse(String),
-    /// The disk or the server failed; trying again may help.
-    #[error("the bus failed: {0}")]
+    /// The disk or the server failed or refused; trying again may help.
+    #[error("the bus can't be used: {0}")]
     Unavailable(String),
     /// What is stored can't be understood; trying again will not help.
     #[error("the bus is damaged: {0}")]

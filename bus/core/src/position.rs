@@ -24,6 +24,7 @@ struct Handed {
     due: Timestamp,
     published_at: Timestamp,
     deliveries: u32,
+    holder: u64,
 }
 
 impl Position {
@@ -53,6 +54,12 @@ impl Position {
             unread.chain(self.handed.keys().map(|sequence| *sequence..*sequence + 1)).collect();
         all.sort_unstable_by_key(|range| range.start);
         all
+    }
+
+    /// What of it the bus has, which is `stored`.
+    pub fn unsettled_within(&self, stored: Range<u64>) -> Vec<Range<u64>> {
+        let within = |range: Range<u64>| range.start.max(stored.start)..range.end.min(stored.end);
+        self.unsettled().into_iter().map(within).filter(|range| !range.is_empty()).collect()
     }
 
     /// Nothing at or above this was ever handed out.
@@ -94,12 +101,12 @@ impl Position {
         }
     }
 
-    /// Hands out an unread sequence; what is unread below it is passed. Gives the delivery count.
-    pub fn hand_out(&mut self, sequence: u64, published_at: Timestamp, due: Timestamp) -> u32 {
+    /// Hands out an unread sequence to a subscriber; what is unread below it is passed. Gives the delivery count.
+    pub fn hand_out(&mut self, sequence: u64, published_at: Timestamp, due: Timestamp, holder: u64) -> u32 {
         self.pass(sequence.saturating_add(1));
         self.high_water = self.high_water.max(sequence.saturating_add(1));
         let deliveries = if sequence < self.handed_before { 2 } else { 1 };
-        self.handed.insert(sequence, Handed { due, published_at, deliveries });
+        self.handed.insert(sequence, Handed { due, published_at, deliveries, holder });
         self.due.insert((due, sequence));
         deliveries
     }
@@ -110,9 +117,10 @@ impl Position {
     }
 
     /// Hands out a delivery again. Gives the delivery count; `None` when it is settled.
-    pub fn hand_out_again(&mut self, sequence: u64, due: Timestamp) -> Option<u32> {
+    pub fn hand_out_again(&mut self, sequence: u64, due: Timestamp, holder: u64) -> Option<u32> {
         self.postpone(sequence, due);
         let handed = self.handed.get_mut(&sequence)?;
+        handed.holder = holder;
         handed.deliveries = handed.deliveries.saturating_add(1);
         Some(handed.deliveries)
     }
@@ -126,10 +134,11 @@ impl Position {
         }
     }
 
-    /// All unsettled deliveries are due again: their reader is gone.
-    pub fn take_back_all(&mut self, now: Timestamp) {
-        let handed: Vec<u64> = self.handed.keys().copied().collect();
-        for sequence in handed {
+    /// The subscriber is gone: what it has not settled is due again.
+    pub fn take_back(&mut self, holder: u64, now: Timestamp) {
+        let held = self.handed.iter().filter(|(_, handed)| handed.holder == holder);
+        let held: Vec<u64> = held.map(|(sequence, _)| *sequence).collect();
+        for sequence in held {
             self.postpone(sequence, now);
         }
     }
@@ -197,7 +206,7 @@ mod tests {
     fn the_floor_is_the_oldest_unsettled_whatever_the_order_of_settling() {
         let mut position = Position::starting_at(5);
         for sequence in 5..9 {
-            assert_eq!(position.hand_out(sequence, at(0), at(30)), 1);
+            assert_eq!(position.hand_out(sequence, at(0), at(30), 1), 1);
         }
         position.settle(7);
         position.settle(5);
@@ -211,15 +220,15 @@ mod tests {
     fn a_restored_position_hands_out_only_what_was_not_settled_and_counts_it_as_again() {
         let mut position = Position::starting_at(1);
         for sequence in 1..5 {
-            position.hand_out(sequence, at(0), at(30));
+            position.hand_out(sequence, at(0), at(30), 1);
         }
         position.settle(2);
         let mut restored = Position::restored(position.unsettled(), position.high_water());
         let unread: Vec<u64> = (0..7).filter(|sequence| restored.is_unread(*sequence)).collect();
         assert_eq!(unread, [1, 3, 4, 5, 6]);
-        assert_eq!(restored.hand_out(1, at(0), at(30)), 2);
-        assert_eq!(restored.hand_out(3, at(0), at(30)), 2);
-        assert_eq!(restored.hand_out(5, at(0), at(30)), 1);
+        assert_eq!(restored.hand_out(1, at(0), at(30), 1), 2);
+        assert_eq!(restored.hand_out(3, at(0), at(30), 1), 2);
+        assert_eq!(restored.hand_out(5, at(0), at(30), 1), 1);
     }
 
     #[test]
@@ -234,19 +243,30 @@ mod tests {
     #[test]
     fn a_delivery_is_due_when_its_deadline_has_come_and_not_before() {
         let mut position = Position::starting_at(1);
-        position.hand_out(1, at(0), at(30));
+        position.hand_out(1, at(0), at(30), 1);
         assert_eq!(position.overdue(at(29)), None);
         assert_eq!(position.overdue(at(30)), Some(1));
         position.postpone(1, at(50));
         assert_eq!((position.overdue(at(49)), position.next_due()), (None, Some(at(50))));
-        assert_eq!(position.hand_out_again(1, at(80)), Some(2));
+        assert_eq!(position.hand_out_again(1, at(80), 1), Some(2));
+    }
+
+    #[test]
+    fn what_one_subscriber_held_is_taken_back_and_what_another_holds_is_not() {
+        let mut position = Position::starting_at(1);
+        position.hand_out(1, at(0), at(30), 1);
+        position.hand_out(2, at(0), at(30), 2);
+        position.take_back(1, at(5));
+        assert_eq!(position.overdue(at(5)), Some(1));
+        position.hand_out_again(1, at(35), 2);
+        assert_eq!(position.overdue(at(29)), None);
     }
 
     #[test]
     fn lag_counts_the_unread_and_the_unsettled() {
         let mut position = Position::starting_at(1);
-        position.hand_out(1, at(0), at(30));
-        position.hand_out(2, at(0), at(30));
+        position.hand_out(1, at(0), at(30), 1);
+        position.hand_out(2, at(0), at(30), 1);
         position.settle(1);
         assert_eq!(position.lag(11), 1 + 8);
     }

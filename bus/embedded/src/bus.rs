@@ -1,42 +1,57 @@
 //! The bus as everybody else sees it.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bus_core::{
-    Bus, BusError, BusStats, Change, Consumer, ConsumerName, ConsumerStats, Delivery, Durability, Page,
-    Publication, ReadFilter, Receipt, Start, StateEntry, StateKey, Subscription, Ticket,
+    Bus, BusError, BusStats, Change, Consumer, ConsumerName, ConsumerStats, Durability, EntryKind, Health,
+    HealthFailure, Identity, Page, Publication, ReadFilter, Receipt, Start, StateEntry, StateKey,
+    Subscription,
 };
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{mpsc, oneshot, watch};
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
 use zetes_runtime::Clock;
 
-use crate::codec::Entry;
+use crate::codec::{Effect, put_event};
+use crate::consumer::EmbeddedConsumer;
+use crate::open;
 use crate::options::{OpenReport, Options};
-use crate::reader;
-use crate::recovery::{recover, unavailable};
+use crate::queue::{Answer, Prepared, Queue, Request};
+use crate::reader::{self, Pages};
+use crate::spare::Spare;
+use crate::syncer::Syncer;
 use crate::tables::Tables;
-use crate::writer::{QUEUE, Request, Writer};
+use crate::wire::long;
+
+/// What a request takes in the queue beside its bytes, about.
+const REQUEST: usize = 512;
 
 /// A bus in one directory. Dropping it without [`Bus::close`] is like a crash: nothing acknowledged is lost.
 #[derive(Debug)]
 pub struct EmbeddedBus {
-    shared: Arc<Shared>,
-    requests: mpsc::Sender<Request>,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    _lock: File,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) max_event_bytes: u64,
+    pub(crate) durability: Durability,
+    pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
+    /// Held for as long as the bus is.
+    pub(crate) lock: File,
 }
 
-struct Shared {
-    tables: Arc<Mutex<Tables>>,
-    clock: Clock,
-    news: watch::Receiver<u64>,
+/// What the bus and its consumers look at.
+pub(crate) struct Shared {
+    pub(crate) tables: Arc<Mutex<Tables>>,
+    pub(crate) clock: Clock,
+    pub(crate) pages: Pages,
+    pub(crate) news: Arc<watch::Sender<u64>>,
+    pub(crate) syncer: Arc<Syncer>,
+    pub(crate) spare: Arc<Spare>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -46,8 +61,18 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Tables> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, Tables>, BusError> {
+        let tables = self.lock();
+        if tables.closed { Err(BusError::Closed) } else { Ok(tables) }
+    }
+
+    /// Makes consumers look again.
+    pub(crate) fn tell(&self) {
+        self.news.send_modify(|news| *news += 1);
     }
 }
 
@@ -55,150 +80,112 @@ impl EmbeddedBus {
     /// Opens a directory, creating it when it isn't there, and rebuilds everything from it.
     ///
     /// # Errors
-    /// [`BusError::InUse`] when another process owns it, [`BusError::Unavailable`] when the disk fails.
+    /// [`BusError::InUse`] when another process owns it, [`BusError::Unavailable`] when the disk fails, [`BusError::Full`] when it has no
+    /// room, [`BusError::Damaged`] when a newer version has written it.
     pub async fn open(folder: &Path, options: Options) -> Result<(Self, OpenReport), BusError> {
         let folder = folder.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(folder, options)).await;
-        opened.map_err(|error| BusError::Unavailable(error.to_string()))?
+        blocking(move || open::open(folder, options)).await
     }
 
-    fn open_blocking(folder: PathBuf, options: Options) -> Result<(Self, OpenReport), BusError> {
-        let log = folder.join("log");
-        fs::create_dir_all(&log).map_err(|error| unavailable(&log, &error))?;
-        let lock = own(&folder)?;
-        let mut recovered = recover(&folder, &log, &options)?;
-        let next = recovered.tables.next_sequence;
-        // What was cached while reading is bounded and of no harm, but it may have holes where the log is damaged.
-        recovered.tables.nothing_cached_before(next);
-        let tables = Arc::new(Mutex::new(recovered.tables));
-        let (sender, news) = watch::channel(0);
-        let clock = options.clock.clone();
-        let writer = Writer {
-            tables: tables.clone(),
-            options,
-            folder,
-            log,
-            generation: recovered.generation,
-            news: sender,
-            spare: None,
-            checkpointed_segment: 0,
-        };
-        let (requests, queue) = mpsc::channel(QUEUE);
-        let thread =
-            std::thread::Builder::new().name("zetes-bus".to_owned()).spawn(move || writer.run(queue));
-        let thread = thread.map_err(|error| BusError::Unavailable(format!("the bus's thread: {error}")))?;
-        let bus = Self {
-            shared: Arc::new(Shared { tables, clock, news }),
-            requests,
-            writer: Mutex::new(Some(thread)),
-            _lock: lock,
-        };
-        Ok((bus, recovered.report))
-    }
-
-    async fn ask<T>(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, BusError>>) -> Request,
-    ) -> Result<T, BusError> {
+    async fn ask<T>(&self, bytes: usize, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, BusError> {
         let (sender, answer) = oneshot::channel();
-        self.requests.send(request(sender)).await.map_err(|_| BusError::Closed)?;
+        self.queue.send(request(sender), bytes + REQUEST).await?;
         answer.await.map_err(|_| BusError::Closed)?
     }
 
+    /// Encodes a batch here and not in the thread that everybody waits for.
+    fn prepare(&self, batch: Vec<Publication>) -> Result<(Vec<Prepared>, Vec<u8>), BusError> {
+        let data = |one: &Publication| one.event.data.as_ref().map_or(0, Bytes::len) + 256;
+        let (mut events, mut entries) = (Vec::with_capacity(batch.len()), Vec::new());
+        entries.reserve(batch.iter().map(data).sum());
+        for Publication { namespace, event } in batch {
+            let identity = Identity::of(&namespace, &event);
+            let begin = entries.len();
+            put_event(&mut entries, &namespace, identity, &event);
+            let (end, limit) = (entries.len(), self.max_event_bytes);
+            let bytes = long(end - begin);
+            if bytes > limit {
+                return Err(BusError::TooLarge { bytes, limit });
+            }
+            events.push(Prepared { namespace, identity, event, end });
+        }
+        Ok((events, entries))
+    }
+
     async fn create(&self, subscription: &Subscription) -> Result<(), BusError> {
-        let entry = {
-            let tables = self.shared.lock();
+        let (view, next_sequence, first_sequence) = {
+            let tables = self.shared.open()?;
             let known = tables.readers.get(&subscription.consumer);
             if known.is_some_and(|reader| reader.interests == subscription.interests) {
                 return Ok(());
             }
-            let start = start(&tables, subscription.start);
-            Entry::Consumer {
-                consumer: subscription.consumer.clone(),
-                start,
-                interests: subscription.interests.clone(),
+            (tables.log.view(0), tables.next_sequence, tables.first_sequence())
+        };
+        let start = match subscription.start {
+            Start::Now => next_sequence,
+            Start::Earliest => first_sequence,
+            Start::Sequence(sequence) => sequence,
+            Start::Time(time) => {
+                blocking(move || reader::first_since(&view, time)).await?.unwrap_or(next_sequence)
             }
         };
-        self.ask(|answer| Request::Write { entries: vec![entry], answer }).await
+        let (consumer, interests) = (subscription.consumer.clone(), subscription.interests.clone());
+        self.ask(0, |answer| Request::Write {
+            effect: Effect::Consumer { consumer, start, interests },
+            answer,
+        })
+        .await
+    }
+
+    fn thread(&self) -> Option<JoinHandle<()>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Takes the directory for this process, or says whose it is.
-fn own(folder: &Path) -> Result<File, BusError> {
-    let path = folder.join("LOCK");
-    let failed = |error: std::io::Error| unavailable(&path, &error);
-    let mut lock =
-        File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => {
-            lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id())).map_err(failed)?;
-            Ok(lock)
-        }
-        Err(fs::TryLockError::WouldBlock) => {
-            let owner = fs::read_to_string(&path).unwrap_or_default();
-            let owner = if owner.is_empty() { String::new() } else { format!(" (process {owner})") };
-            Err(BusError::InUse(format!(
-                "{} is in use by another process{owner}; stop it, or name another directory",
-                folder.display()
-            )))
-        }
-        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
-/// The sequence with which a new consumer begins.
-fn start(tables: &Tables, start: Start) -> u64 {
-    match start {
-        Start::Now => tables.next_sequence,
-        Start::Earliest => tables.first_sequence(),
-        Start::Sequence(sequence) => sequence,
-        Start::Time(time) => {
-            let (mut from, end) = (tables.first_sequence(), tables.next_sequence);
-            while from < end {
-                let (events, next) = reader::events(&tables.segments, from, end);
-                if let Some(found) = events.iter().find(|event| event.at >= time) {
-                    return found.sequence;
-                }
-                from = next.max(from + 1);
-            }
-            end
-        }
-    }
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BusError> + Send + 'static,
+) -> Result<T, BusError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| BusError::Unavailable(error.to_string()))?
 }
 
 impl Bus for EmbeddedBus {
     fn publish(&self, batch: Vec<Publication>) -> BoxFuture<'_, Result<Vec<Receipt>, BusError>> {
-        Box::pin(self.ask(|answer| Request::Publish { batch, answer }))
+        Box::pin(async move {
+            let (events, entries) = self.prepare(batch)?;
+            let bytes = entries.len() + events.len() * REQUEST;
+            self.ask(bytes, |answer| Request::Publish { events, entries, answer }).await
+        })
     }
 
     fn subscribe(&self, subscription: Subscription) -> BoxFuture<'_, Result<Box<dyn Consumer>, BusError>> {
         Box::pin(async move {
             self.create(&subscription).await?;
-            let now = self.shared.clock.now();
-            let mut tables = self.shared.lock();
+            let mut tables = self.shared.open()?;
+            let holder = tables.next_holder;
+            tables.next_holder += 1;
             let reader = tables.readers.get_mut(&subscription.consumer).ok_or(BusError::Closed)?;
-            reader.subscriber += 1;
             reader.ack_deadline = subscription.ack_deadline;
             reader.max_in_flight = subscription.max_in_flight;
-            reader.position.take_back_all(now);
-            let subscriber = reader.subscriber;
+            reader.holders.insert(holder);
             drop(tables);
             let consumer = EmbeddedConsumer {
                 shared: self.shared.clone(),
-                news: self.shared.news.clone(),
+                news: self.shared.news.subscribe(),
                 name: subscription.consumer,
-                subscriber,
+                holder,
             };
             Ok(Box::new(consumer) as Box<dyn Consumer>)
         })
     }
 
     fn commit(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<(), BusError>> {
-        Box::pin(self.ask(|answer| Request::Commit { changes, answer }))
+        let bytes = changes.iter().map(size_of).sum();
+        Box::pin(self.ask(bytes, |answer| Request::Commit { changes, answer }))
     }
 
     fn get(&self, key: StateKey) -> BoxFuture<'_, Result<Option<StateEntry>, BusError>> {
-        Box::pin(async move { Ok(self.shared.lock().state.get(&key).cloned()) })
+        Box::pin(async move { Ok(self.shared.open()?.state.get(&key).cloned()) })
     }
 
     fn list(
@@ -207,259 +194,162 @@ impl Bus for EmbeddedBus {
         prefix: String,
     ) -> BoxFuture<'_, Result<Vec<(StateKey, StateEntry)>, BusError>> {
         Box::pin(async move {
-            let tables = self.shared.lock();
+            let tables = self.shared.open()?;
             let from = tables.state.range(StateKey::new(bucket.clone(), prefix.clone())..);
             let ours = from.take_while(|(key, _)| key.bucket == bucket && key.key.starts_with(&prefix));
             Ok(ours.map(|(key, entry)| (key.clone(), entry.clone())).collect())
         })
     }
 
-    fn read(&self, range: Range<u64>, filter: ReadFilter) -> BoxFuture<'_, Result<Page, BusError>> {
+    fn buckets(&self) -> BoxFuture<'_, Result<Vec<String>, BusError>> {
         Box::pin(async move {
-            let segments = self.shared.lock().segments.clone();
-            let page = tokio::task::spawn_blocking(move || reader::page(&segments, &range, &filter)).await;
-            page.map_err(|error| BusError::Unavailable(error.to_string()))
+            let tables = self.shared.open()?;
+            let buckets: BTreeSet<_> = tables.state.keys().map(|key| key.bucket.as_str()).collect();
+            Ok(buckets.into_iter().map(str::to_owned).collect())
+        })
+    }
+
+    fn read(
+        &self,
+        kind: EntryKind,
+        range: Range<u64>,
+        filter: ReadFilter,
+    ) -> BoxFuture<'_, Result<Page, BusError>> {
+        Box::pin(async move {
+            let view = self.shared.open()?.log.view(range.start);
+            let page = blocking(move || reader::page(&view, kind, &range, &filter)).await?;
+            self.shared.pages.tell(&page.damaged);
+            Ok(page)
         })
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<BusStats, BusError>> {
         Box::pin(async move {
-            let tables = self.shared.lock();
-            let consumers = tables.readers.iter().map(|(name, reader)| {
-                let in_flight = u64::try_from(reader.position.in_flight()).unwrap_or(u64::MAX);
-                let next = reader.position.next_unread();
-                let unread = (tables.last_event + 1).saturating_sub(next);
-                let unread_at = tables
-                    .cached_from(next)
-                    .and_then(|mut events| events.next().map(|event| event.at))
-                    .filter(|_| unread > 0);
-                let oldest =
-                    reader.position.oldest_handed().map(|(_, at)| at).into_iter().chain(unread_at).min();
-                ConsumerStats {
-                    name: name.clone(),
-                    lag: unread + in_flight,
-                    in_flight,
-                    oldest_unread: oldest,
-                }
+            let (mut stats, unknown, view) = self.stats_in_memory()?;
+            let sequences: BTreeSet<u64> = unknown.values().copied().collect();
+            let times = blocking(move || {
+                sequences.into_iter().map(|one| Ok((one, reader::time_of(&view, one)?))).collect()
             });
-            Ok(BusStats {
-                durability: Durability::Fsync,
-                first_sequence: tables.first_sequence(),
-                next_sequence: tables.next_sequence,
-                events: tables.events(),
-                bytes: tables.bytes(),
-                evicted_unread: tables.evicted_unread,
-                consumers: consumers.collect(),
-            })
+            let times: BTreeMap<u64, Option<Timestamp>> = times.await?;
+            for consumer in &mut stats.consumers {
+                let unread = unknown.get(&consumer.name).and_then(|sequence| times.get(sequence).copied());
+                let unread = unread.flatten();
+                consumer.oldest_unread = consumer.oldest_unread.into_iter().chain(unread).min();
+            }
+            Ok(stats)
+        })
+    }
+
+    fn unsettled(&self, name: ConsumerName) -> BoxFuture<'_, Result<Vec<Range<u64>>, BusError>> {
+        Box::pin(async move {
+            let tables = self.shared.open()?;
+            let Some(reader) = tables.readers.get(&name) else { return Ok(Vec::new()) };
+            Ok(reader.position.unsettled_within(tables.first_sequence()..tables.next_sequence))
         })
     }
 
     fn remove_consumer(&self, name: ConsumerName) -> BoxFuture<'_, Result<(), BusError>> {
-        Box::pin(
-            self.ask(|answer| Request::Write { entries: vec![Entry::NoConsumer { consumer: name }], answer }),
-        )
+        let effect = Effect::NoConsumer { consumer: name };
+        Box::pin(self.ask(0, |answer| Request::Write { effect, answer }))
+    }
+
+    fn health(&self) -> Health {
+        let tables = self.shared.lock();
+        let mut failure = tables.failure.clone();
+        if tables.closed {
+            let error = "the bus is closed".to_owned();
+            failure = Some(HealthFailure { error, since: self.shared.clock.now() });
+        }
+        let near = self.shared.spare.no_room().filter(|_| failure.is_none());
+        let near = near.map(|error| format!("events are taken until the segment is full: {error}"));
+        let unsynced = self.shared.syncer.failure();
+        let unsynced = unsynced.map(|error| format!("what is written can't be synced to the disk: {error}"));
+        Health { failure, warnings: near.into_iter().chain(unsynced).collect() }
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), BusError>> {
         Box::pin(async move {
-            let closed = match self.ask(|answer| Request::Close { answer }).await {
+            let closed = match self.ask(0, |answer| Request::Close { answer }).await {
                 Err(BusError::Closed) => Ok(()),
                 other => other,
             };
-            let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(thread) = thread {
-                let joined = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
-                if !matches!(joined, Ok(true)) {
-                    return Err(BusError::Damaged("the bus's thread ended badly".to_owned()));
-                }
+            if let Some(thread) = self.thread() {
+                blocking(move || {
+                    thread.join().map_err(|_| BusError::Damaged("the bus's thread ended badly".to_owned()))
+                })
+                .await?;
             }
             closed
         })
     }
 }
 
-struct EmbeddedConsumer {
-    shared: Arc<Shared>,
-    news: watch::Receiver<u64>,
-    name: ConsumerName,
-    subscriber: u64,
-}
+/// What must be read from the disk for a consumer's statistics: when its first unread sequence was written.
+type Unknown = BTreeMap<ConsumerName, u64>;
 
-/// What a look at the tables gave.
-enum Look {
-    Deliveries(Vec<Delivery>),
-    /// Nothing now; look again when there is news, or at this time.
-    Wait(Option<Timestamp>),
-    /// The next events are on the disk only.
-    Behind(u64),
-}
-
-impl EmbeddedConsumer {
-    fn look(&self, max: usize) -> Result<Look, BusError> {
-        let now = self.shared.clock.now();
-        let mut tables = self.shared.lock();
-        let room = self.room(&tables, max)?;
-        let mut deliveries = self.overdue(&mut tables, now, max);
-        let room = room.saturating_sub(deliveries.len());
-        let (next, end, last_event) = {
-            let reader = tables.readers.get(&self.name).ok_or(BusError::Closed)?;
-            (reader.position.next_unread(), tables.next_sequence, tables.last_event)
-        };
-        if room > 0 && next <= last_event {
-            let Some(events) = tables.cached_from(next) else {
-                return Ok(if deliveries.is_empty() {
-                    Look::Behind(next)
-                } else {
-                    Look::Deliveries(deliveries)
-                });
-            };
-            let reader = tables.readers.get(&self.name).ok_or(BusError::Closed)?;
-            let wanted = events.filter(|one| {
-                reader.position.is_unread(one.sequence)
-                    && reader.wants(&one.namespace, &self.name, &one.event)
-            });
-            let found: Vec<_> =
-                wanted.take(room).map(|one| (one.sequence, one.at, one.event.clone())).collect();
-            let exhausted = found.len() < room;
-            deliveries.extend(self.hand_out(&mut tables, found, now));
-            if exhausted && let Some(reader) = tables.readers.get_mut(&self.name) {
-                reader.position.pass(end);
-            }
-        }
-        let due = tables.readers.get(&self.name).and_then(|reader| reader.position.next_due());
-        Ok(if deliveries.is_empty() { Look::Wait(due) } else { Look::Deliveries(deliveries) })
-    }
-
-    fn room(&self, tables: &Tables, max: usize) -> Result<usize, BusError> {
-        let reader = tables
-            .readers
-            .get(&self.name)
-            .filter(|reader| reader.subscriber == self.subscriber && !tables.closed);
-        let reader = reader.ok_or(BusError::Closed)?;
-        Ok(reader.max_in_flight.saturating_sub(reader.position.in_flight()).min(max))
-    }
-
-    /// Deliveries whose time has come again. They are in flight already, so they need no room.
-    fn overdue(&self, tables: &mut Tables, now: Timestamp, max: usize) -> Vec<Delivery> {
-        let mut deliveries = Vec::new();
-        let segments = tables.segments.clone();
-        while deliveries.len() < max {
-            let Some(reader) = tables.readers.get_mut(&self.name) else { break };
-            let Some(sequence) = reader.position.overdue(now) else { break };
-            let due = later(now, reader.ack_deadline);
-            let Some(count) = reader.position.hand_out_again(sequence, due) else { break };
-            let cached = tables
-                .cached_from(sequence)
-                .and_then(|mut events| events.next())
-                .map(|one| (one.sequence, one.at, one.event.clone()));
-            let found = cached.filter(|one| one.0 == sequence).or_else(|| {
-                let read = reader::events(&segments, sequence, sequence + 1).0.into_iter().next()?;
-                Some((read.sequence, read.at, read.event))
-            });
-            match found {
-                Some((_, published_at, event)) => {
-                    let ticket = Ticket { consumer: self.name.clone(), sequence };
-                    deliveries.push(Delivery { ticket, event, published_at, deliveries: count });
-                }
-                // The log does not have it any more: there is nothing left to settle.
-                None => {
-                    if let Some(reader) = tables.readers.get_mut(&self.name) {
-                        reader.position.settle(sequence);
+impl EmbeddedBus {
+    fn stats_in_memory(&self) -> Result<(BusStats, Unknown, crate::log::View), BusError> {
+        let tables = self.shared.open()?;
+        let mut unknown = BTreeMap::new();
+        let consumers = tables.readers.iter().map(|(name, reader)| {
+            let position = &reader.position;
+            let next = position.next_unread();
+            let mut oldest = position.oldest_handed().map(|(_, at)| at);
+            if next <= tables.last_event {
+                match tables.cached_from(next) {
+                    Some(mut events) => {
+                        oldest = oldest.into_iter().chain(events.next().map(|stored| stored.at)).min();
                     }
+                    None => drop(unknown.insert(name.clone(), next)),
                 }
             }
-        }
-        deliveries
-    }
-
-    fn hand_out(
-        &self,
-        tables: &mut Tables,
-        found: Vec<(u64, Timestamp, Arc<zetes_api::Event>)>,
-        now: Timestamp,
-    ) -> Vec<Delivery> {
-        let Some(reader) = tables.readers.get_mut(&self.name) else { return Vec::new() };
-        let due = later(now, reader.ack_deadline);
-        let hand_out = |(sequence, published_at, event)| {
-            let deliveries = reader.position.hand_out(sequence, published_at, due);
-            Delivery {
-                ticket: Ticket { consumer: self.name.clone(), sequence },
-                event,
-                published_at,
-                deliveries,
+            ConsumerStats {
+                name: name.clone(),
+                lag: position.lag(tables.last_event + 1),
+                in_flight: long(position.in_flight()),
+                oldest_unread: oldest,
             }
-        };
-        found.into_iter().map(hand_out).collect()
-    }
-
-    /// Reads a page from the disk and hands out what of it is wanted.
-    async fn catch_up(&self, from: u64, max: usize) -> Result<Vec<Delivery>, BusError> {
-        let (segments, end) = {
-            let tables = self.shared.lock();
-            (tables.segments.clone(), tables.next_sequence)
-        };
-        let read = tokio::task::spawn_blocking(move || reader::events(&segments, from, end)).await;
-        let (events, next) = read.map_err(|error| BusError::Unavailable(error.to_string()))?;
-        let now = self.shared.clock.now();
-        let mut tables = self.shared.lock();
-        let room = self.room(&tables, max)?;
-        let reader = tables.readers.get(&self.name).ok_or(BusError::Closed)?;
-        let wanted = events.into_iter().filter(|one| {
-            reader.position.is_unread(one.sequence) && reader.wants(&one.namespace, &self.name, &one.event)
         });
-        let found: Vec<_> = wanted.take(room).map(|one| (one.sequence, one.at, one.event)).collect();
-        let exhausted = found.len() < room;
-        let deliveries = self.hand_out(&mut tables, found, now);
-        if exhausted && let Some(reader) = tables.readers.get_mut(&self.name) {
-            reader.position.pass(next);
-        }
-        Ok(deliveries)
+        let consumers = consumers.collect();
+        let stats = BusStats {
+            durability: self.durability,
+            first_sequence: tables.first_sequence(),
+            next_sequence: tables.next_sequence,
+            events: tables.log.events(),
+            bytes: tables.log.bytes(),
+            evicted_unread: tables.evicted_unread,
+            consumers,
+        };
+        let first = unknown.values().copied().min().unwrap_or(u64::MAX);
+        Ok((stats, unknown, tables.log.view(first)))
     }
 }
 
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+fn size_of(change: &Change) -> usize {
+    match change {
+        Change::Ack(_) => 64,
+        Change::Put { key, value, .. } => key.bucket.len() + key.key.len() + value.len() + 128,
+        Change::Delete { key } => key.bucket.len() + key.key.len() + 128,
+        Change::Record { about, record, .. } => about.len() * 64 + record.len() + 128,
+    }
 }
 
-impl Consumer for EmbeddedConsumer {
-    fn fetch(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, BusError>> {
-        Box::pin(async move {
-            loop {
-                self.news.mark_unchanged();
-                match self.look(max)? {
-                    Look::Deliveries(deliveries) => return Ok(deliveries),
-                    Look::Behind(from) => {
-                        let deliveries = self.catch_up(from, max).await?;
-                        if !deliveries.is_empty() {
-                            return Ok(deliveries);
-                        }
-                    }
-                    Look::Wait(due) => {
-                        let clock = self.shared.clock.clone();
-                        tokio::select! {
-                            changed = self.news.changed() => changed.map_err(|_| BusError::Closed)?,
-                            () = clock.sleep_until(due.unwrap_or(Timestamp::MAX)) => {}
-                        }
-                    }
-                }
-            }
-        })
-    }
-
-    fn nak(&self, ticket: Ticket, delay: Duration) {
-        let due = later(self.shared.clock.now(), delay);
-        if let Some(reader) = self.shared.lock().readers.get_mut(&self.name) {
-            reader.position.postpone(ticket.sequence, due);
+impl Drop for EmbeddedBus {
+    /// Waits for the threads, so that nobody writes to the directory once it is another's.
+    fn drop(&mut self) {
+        self.queue.abandon();
+        if let Some(thread) = self.thread()
+            && thread.join().is_err()
+        {
+            tracing::error!("the bus's thread ended badly; nothing acknowledged is lost");
         }
-    }
-
-    fn progress(&self, tickets: &[Ticket]) {
-        let now = self.shared.clock.now();
-        if let Some(reader) = self.shared.lock().readers.get_mut(&self.name) {
-            let due = later(now, reader.ack_deadline);
-            for ticket in tickets {
-                reader.position.postpone(ticket.sequence, due);
-            }
+        // Said and not left to closing the file: a child process that is just being started holds a copy of it.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the bus's directory can't be given back before this process ends");
         }
     }
 }

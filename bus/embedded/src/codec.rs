@@ -1,218 +1,340 @@
-//! Frames and entries as bytes. Numbers are little-endian; texts and bytes carry their length.
+//! Frames and entries as bytes; byte by byte in docs/embedded-bus-format.md.
 //!
 //! A frame is what is atomic: `length u32 | crc u32 | generation u32 | count u32 | first sequence u64 | microseconds i64 | entries`.
-//! The crc covers everything behind it and begins with the segment's number, so that a frame copied from elsewhere is none.
+//! The crc covers everything behind it and begins with the file's number, so that a frame copied from elsewhere is none.
 
-use bus_core::{ConsumerName, Interest, StateKey};
+use std::ops::Range;
+
+use bus_core::{ConsumerName, Identity, Interest, StateKey};
 use bytes::Bytes;
 use jiff::Timestamp;
-use zetes_api::{EventId, Namespace};
+use zetes_api::{Event, EventId, Namespace};
 
+use crate::event;
+use crate::wire::{Input, overwrite, put_bytes, put_consumer, put_key, put_long, put_number};
+
+/// The newest version of every file that this program writes, and reads.
+pub(crate) const VERSION: u32 = 2;
 /// Bytes in front of a frame's entries.
 pub(crate) const HEAD: usize = 32;
 /// A length beyond this is no length.
-pub(crate) const MAX_FRAME: usize = 1 << 30;
+const MAX_FRAME: usize = 1 << 30;
 
-/// What a frame holds. Events and records take a sequence each.
+/// What is not an event: a change of the tables, as it stands in a frame.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Entry {
-    Event { namespace: Namespace, json: Bytes },
-    Record { namespace: Namespace, about: Vec<EventId>, record: Bytes },
-    Ack { consumer: ConsumerName, sequence: u64 },
-    Put { key: StateKey, value: Bytes, revision: u64 },
-    Delete { key: StateKey },
-    Consumer { consumer: ConsumerName, start: u64, interests: Vec<Interest> },
-    NoConsumer { consumer: ConsumerName },
+pub(crate) enum Effect {
+    Put {
+        key: StateKey,
+        value: Bytes,
+        revision: u64,
+    },
+    Delete {
+        key: StateKey,
+    },
+    Acks {
+        consumer: ConsumerName,
+        ranges: Vec<Range<u64>>,
+    },
+    Consumer {
+        consumer: ConsumerName,
+        start: u64,
+        interests: Vec<Interest>,
+    },
+    NoConsumer {
+        consumer: ConsumerName,
+    },
+    /// What a checkpoint says of a consumer.
+    Position {
+        consumer: ConsumerName,
+        interests: Vec<Interest>,
+        unsettled: Vec<Range<u64>>,
+        high_water: u64,
+    },
 }
 
-impl Entry {
+/// An entry of a frame. Events and records take a sequence each.
+#[derive(Debug)]
+pub(crate) enum Entry<'b> {
+    Event(StoredEvent<'b>),
+    Record(StoredRecord<'b>),
+    Effect(Effect),
+}
+
+/// An event as it stands in a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredEvent<'b> {
+    pub(crate) namespace: &'b str,
+    identity: Option<Identity>,
+    bytes: &'b [u8],
+}
+
+/// A record as it stands in a frame.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredRecord<'b> {
+    pub(crate) namespace: &'b str,
+    pub(crate) about: Vec<&'b str>,
+    pub(crate) record: &'b [u8],
+}
+
+impl Entry<'_> {
     pub(crate) fn takes_sequence(&self) -> bool {
-        matches!(self, Self::Event { .. } | Self::Record { .. })
+        matches!(self, Self::Event(_) | Self::Record(_))
     }
 }
 
-/// A frame that was read.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Frame {
+impl StoredEvent<'_> {
+    /// `None`: it can't be read.
+    pub(crate) fn event(&self) -> Option<Event> {
+        match self.identity {
+            Some(_) => event::decode(self.bytes),
+            None => Event::from_json(self.bytes).ok(),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.identity.or_else(|| Some(Identity::of(&Namespace::from(self.namespace), &self.event()?)))
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Appends an event's entry.
+pub(crate) fn put_event(buffer: &mut Vec<u8>, namespace: &Namespace, identity: Identity, event: &Event) {
+    buffer.push(9);
+    put_bytes(buffer, namespace.as_str().as_bytes());
+    buffer.extend_from_slice(&identity.0.to_le_bytes());
+    let begin = buffer.len();
+    put_number(buffer, 0);
+    event::encode(buffer, event);
+    let length = u32::try_from(buffer.len() - begin - 4).unwrap_or(u32::MAX);
+    overwrite(buffer, begin, &length.to_le_bytes());
+}
+
+/// Appends a record's entry.
+pub(crate) fn put_record(buffer: &mut Vec<u8>, namespace: &Namespace, about: &[EventId], record: &[u8]) {
+    buffer.push(2);
+    put_bytes(buffer, namespace.as_str().as_bytes());
+    put_number(buffer, about.len());
+    for id in about {
+        put_bytes(buffer, id.as_str().as_bytes());
+    }
+    put_bytes(buffer, record);
+}
+
+/// Appends the entry of a change.
+pub(crate) fn put_effect(buffer: &mut Vec<u8>, effect: &Effect) {
+    match effect {
+        Effect::Put { key, value, revision } => {
+            buffer.push(4);
+            put_key(buffer, key);
+            put_bytes(buffer, value);
+            put_long(buffer, *revision);
+        }
+        Effect::Delete { key } => {
+            buffer.push(5);
+            put_key(buffer, key);
+        }
+        Effect::Consumer { consumer, start, interests } => {
+            buffer.push(6);
+            put_consumer(buffer, consumer);
+            put_long(buffer, *start);
+            put_interests(buffer, interests);
+        }
+        Effect::NoConsumer { consumer } => {
+            buffer.push(7);
+            put_consumer(buffer, consumer);
+        }
+        Effect::Acks { consumer, ranges } => {
+            buffer.push(8);
+            put_consumer(buffer, consumer);
+            put_ranges(buffer, ranges);
+        }
+        Effect::Position { consumer, interests, unsettled, high_water } => {
+            buffer.push(10);
+            put_consumer(buffer, consumer);
+            put_interests(buffer, interests);
+            put_ranges(buffer, unsettled);
+            put_long(buffer, *high_water);
+        }
+    }
+}
+
+fn put_interests(buffer: &mut Vec<u8>, interests: &[Interest]) {
+    put_bytes(buffer, &serde_json::to_vec(interests).unwrap_or_default());
+}
+
+fn put_ranges(buffer: &mut Vec<u8>, ranges: &[Range<u64>]) {
+    put_number(buffer, ranges.len());
+    for range in ranges {
+        put_long(buffer, range.start);
+        put_long(buffer, range.end);
+    }
+}
+
+/// What stands in a frame's head beside its length and checksum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Head {
     pub(crate) generation: u32,
+    pub(crate) count: usize,
     pub(crate) first_sequence: u64,
     pub(crate) at: Timestamp,
-    pub(crate) entries: Vec<Entry>,
 }
 
-/// Appends a frame to the buffer.
-pub(crate) fn encode(
-    buffer: &mut Vec<u8>,
-    segment: u64,
-    generation: u32,
-    first_sequence: u64,
-    at: Timestamp,
-    entries: &[Entry],
-) {
+/// Appends a frame: `entries` are `head.count` encoded entries.
+pub(crate) fn put_frame(buffer: &mut Vec<u8>, number: u64, head: Head, entries: &[u8]) {
     let start = buffer.len();
-    buffer.extend_from_slice(&[0; 8]);
-    buffer.extend_from_slice(&generation.to_le_bytes());
-    buffer.extend_from_slice(&u32::try_from(entries.len()).unwrap_or(u32::MAX).to_le_bytes());
-    buffer.extend_from_slice(&first_sequence.to_le_bytes());
-    buffer.extend_from_slice(&at.as_microsecond().to_le_bytes());
-    for entry in entries {
-        put_entry(buffer, entry);
-    }
-    let length = u32::try_from(buffer.len() - start).unwrap_or(u32::MAX).to_le_bytes();
-    let crc = checksum(segment, buffer.get(start + 8..).unwrap_or_default()).to_le_bytes();
-    if let Some(head) = buffer.get_mut(start..start + 8) {
-        let (first, second) = head.split_at_mut(4);
-        first.copy_from_slice(&length);
-        second.copy_from_slice(&crc);
-    }
+    buffer.reserve(HEAD + entries.len());
+    put_number(buffer, HEAD + entries.len());
+    put_number(buffer, 0);
+    buffer.extend_from_slice(&head.generation.to_le_bytes());
+    put_number(buffer, head.count);
+    put_long(buffer, head.first_sequence);
+    buffer.extend_from_slice(&head.at.as_microsecond().to_le_bytes());
+    buffer.extend_from_slice(entries);
+    let crc = checksum(number, buffer.get(start + 8..).unwrap_or_default());
+    overwrite(buffer, start + 4, &crc.to_le_bytes());
 }
 
-fn checksum(segment: u64, bytes: &[u8]) -> u32 {
+/// The checksum of what stands in file `number`.
+pub(crate) fn checksum(number: u64, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&segment.to_le_bytes());
+    hasher.update(&number.to_le_bytes());
     hasher.update(bytes);
     hasher.finalize()
 }
 
 /// The length that a frame's head claims; `None` when it can be no frame.
 pub(crate) fn claimed_length(head: &[u8]) -> Option<usize> {
-    let length = usize::try_from(u32::from_le_bytes(head.get(..4)?.try_into().ok()?)).ok()?;
+    let length = usize::try_from(Input(head).number()?).ok()?;
     (HEAD..=MAX_FRAME).contains(&length).then_some(length)
 }
 
-/// Reads a whole frame; `None` when its checksum or its form is wrong.
-pub(crate) fn decode(bytes: &[u8], segment: u64) -> Option<Frame> {
-    let crc = u32::from_le_bytes(bytes.get(4..8)?.try_into().ok()?);
-    let checked = bytes.get(8..)?;
-    if checksum(segment, checked) != crc {
-        return None;
-    }
-    let mut input = Input(checked);
-    let generation = input.number::<4>().map(u32::from_le_bytes)?;
-    let count = input.number::<4>().map(u32::from_le_bytes)?;
-    let first_sequence = input.long()?;
-    let at = Timestamp::from_microsecond(input.number::<8>().map(i64::from_le_bytes)?).ok()?;
-    let entries = (0..count).map(|_| input.entry()).collect::<Option<Vec<_>>>()?;
-    Some(Frame { generation, first_sequence, at, entries })
+/// A frame that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'b> {
+    pub(crate) head: Head,
+    entries: &'b [u8],
 }
 
-fn put_bytes(buffer: &mut Vec<u8>, bytes: &[u8]) {
-    buffer.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-    buffer.extend_from_slice(bytes);
-}
-
-fn put_consumer(buffer: &mut Vec<u8>, name: &ConsumerName) {
-    for part in [name.namespace.as_str(), name.sensor.as_str(), name.trigger.as_str()] {
-        put_bytes(buffer, part.as_bytes());
-    }
-}
-
-fn put_entry(buffer: &mut Vec<u8>, entry: &Entry) {
-    match entry {
-        Entry::Event { namespace, json } => {
-            buffer.push(1);
-            put_bytes(buffer, namespace.as_str().as_bytes());
-            put_bytes(buffer, json);
-        }
-        Entry::Record { namespace, about, record } => {
-            buffer.push(2);
-            put_bytes(buffer, namespace.as_str().as_bytes());
-            buffer.extend_from_slice(&u32::try_from(about.len()).unwrap_or(u32::MAX).to_le_bytes());
-            for id in about {
-                put_bytes(buffer, id.as_str().as_bytes());
-            }
-            put_bytes(buffer, record);
-        }
-        Entry::Ack { consumer, sequence } => {
-            buffer.push(3);
-            put_consumer(buffer, consumer);
-            buffer.extend_from_slice(&sequence.to_le_bytes());
-        }
-        Entry::Put { key, value, revision } => {
-            buffer.push(4);
-            put_bytes(buffer, key.bucket.as_bytes());
-            put_bytes(buffer, key.key.as_bytes());
-            put_bytes(buffer, value);
-            buffer.extend_from_slice(&revision.to_le_bytes());
-        }
-        Entry::Delete { key } => {
-            buffer.push(5);
-            put_bytes(buffer, key.bucket.as_bytes());
-            put_bytes(buffer, key.key.as_bytes());
-        }
-        Entry::Consumer { consumer, start, interests } => {
-            buffer.push(6);
-            put_consumer(buffer, consumer);
-            buffer.extend_from_slice(&start.to_le_bytes());
-            put_bytes(buffer, &serde_json::to_vec(interests).unwrap_or_default());
-        }
-        Entry::NoConsumer { consumer } => {
-            buffer.push(7);
-            put_consumer(buffer, consumer);
-        }
-    }
-}
-
-/// What is left to read.
-struct Input<'b>(&'b [u8]);
-
-impl Input<'_> {
-    fn number<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
+impl<'b> Frame<'b> {
+    /// Reads a whole frame of file `number`; `None` when its checksum or its head is wrong.
+    pub(crate) fn read(bytes: &'b [u8], number: u64) -> Option<Self> {
+        let mut input = Input(bytes);
+        input.number()?;
+        let crc = input.number()?;
+        if checksum(number, input.0) == crc { Self::parse(bytes) } else { None }
     }
 
-    fn long(&mut self) -> Option<u64> {
-        self.number::<8>().map(u64::from_le_bytes)
+    /// Reads a frame whose checksum is known to be right.
+    pub(crate) fn parse(bytes: &'b [u8]) -> Option<Self> {
+        let mut input = Input(bytes);
+        input.long()?;
+        let generation = input.number()?;
+        let count = usize::try_from(input.number()?).ok()?;
+        let first_sequence = input.long()?;
+        let at = Timestamp::from_microsecond(input.signed()?).ok()?;
+        Some(Self { head: Head { generation, count, first_sequence, at }, entries: input.0 })
     }
 
-    fn bytes(&mut self) -> Option<&[u8]> {
-        let length = usize::try_from(u32::from_le_bytes(self.number::<4>()?)).ok()?;
-        let (head, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        String::from_utf8(self.bytes()?.to_vec()).ok()
-    }
-
-    fn consumer(&mut self) -> Option<ConsumerName> {
-        Some(ConsumerName {
-            namespace: self.text()?.into(),
-            sensor: self.text()?.into(),
-            trigger: self.text()?.into(),
+    /// Its entries with their sequences; an entry without one has the next. Ends early where an entry can't be understood.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, Entry<'b>)> + use<'b> {
+        let (mut input, mut sequence) = (Input(self.entries), self.head.first_sequence);
+        (0..self.head.count).map_while(move |_| {
+            let entry = entry(&mut input)?;
+            let own = sequence;
+            sequence += u64::from(entry.takes_sequence());
+            Some((own, entry))
         })
     }
 
-    fn key(&mut self) -> Option<StateKey> {
-        Some(StateKey { bucket: self.text()?, key: self.text()? })
+    /// The sequence behind those that it gives, and the events among them. `None`: an entry can't be understood.
+    pub(crate) fn measure(&self) -> Option<(u64, u64)> {
+        let (mut input, mut sequences, mut events) = (Input(self.entries), 0, 0);
+        for _ in 0..self.head.count {
+            match input.0.first()? {
+                1 | 9 => {
+                    events += 1;
+                    sequences += 1;
+                    skip_event(&mut input)?;
+                }
+                2 => {
+                    sequences += 1;
+                    entry(&mut input)?;
+                }
+                _ => drop(entry(&mut input)?),
+            }
+        }
+        Some((self.head.first_sequence + sequences, events))
     }
 
-    fn entry(&mut self) -> Option<Entry> {
-        let [kind] = self.number::<1>()?;
-        Some(match kind {
-            1 => Entry::Event { namespace: self.text()?.into(), json: Bytes::copy_from_slice(self.bytes()?) },
-            2 => {
-                let namespace = self.text()?.into();
-                let count = u32::from_le_bytes(self.number::<4>()?);
-                let about = (0..count).map(|_| self.text().map(EventId::from)).collect::<Option<_>>()?;
-                Entry::Record { namespace, about, record: Bytes::copy_from_slice(self.bytes()?) }
-            }
-            3 => Entry::Ack { consumer: self.consumer()?, sequence: self.long()? },
-            4 => Entry::Put {
-                key: self.key()?,
-                value: Bytes::copy_from_slice(self.bytes()?),
-                revision: self.long()?,
-            },
-            5 => Entry::Delete { key: self.key()? },
-            6 => {
-                let (consumer, start) = (self.consumer()?, self.long()?);
-                Entry::Consumer { consumer, start, interests: serde_json::from_slice(self.bytes()?).ok()? }
-            }
-            7 => Entry::NoConsumer { consumer: self.consumer()? },
-            _ => return None,
-        })
+    /// What stands in the place of entries.
+    pub(crate) fn raw(&self) -> &'b [u8] {
+        self.entries
     }
+}
+
+fn skip_event(input: &mut Input<'_>) -> Option<()> {
+    let kind = input.byte()?;
+    input.bytes()?;
+    if kind == 9 {
+        input.take(16)?;
+    }
+    input.bytes().map(|_| ())
+}
+
+fn entry<'b>(input: &mut Input<'b>) -> Option<Entry<'b>> {
+    Some(match input.byte()? {
+        1 => Entry::Event(StoredEvent { namespace: input.text()?, identity: None, bytes: input.bytes()? }),
+        2 => {
+            let namespace = input.text()?;
+            let count = input.number()?;
+            let about = (0..count).map(|_| input.text()).collect::<Option<_>>()?;
+            Entry::Record(StoredRecord { namespace, about, record: input.bytes()? })
+        }
+        // Version 1 wrote each acknowledgement by itself.
+        3 => {
+            let (consumer, sequence) = (input.consumer()?, input.long()?);
+            Entry::Effect(Effect::Acks {
+                consumer,
+                ranges: std::iter::once(sequence..sequence.checked_add(1)?).collect(),
+            })
+        }
+        4 => Entry::Effect(Effect::Put {
+            key: input.key()?,
+            value: Bytes::copy_from_slice(input.bytes()?),
+            revision: input.long()?,
+        }),
+        5 => Entry::Effect(Effect::Delete { key: input.key()? }),
+        6 => Entry::Effect(Effect::Consumer {
+            consumer: input.consumer()?,
+            start: input.long()?,
+            interests: interests(input)?,
+        }),
+        7 => Entry::Effect(Effect::NoConsumer { consumer: input.consumer()? }),
+        8 => Entry::Effect(Effect::Acks { consumer: input.consumer()?, ranges: ranges(input)? }),
+        9 => {
+            let namespace = input.text()?;
+            let identity = Identity(input.array().map(u128::from_le_bytes)?);
+            Entry::Event(StoredEvent { namespace, identity: Some(identity), bytes: input.bytes()? })
+        }
+        10 => Entry::Effect(Effect::Position {
+            consumer: input.consumer()?,
+            interests: interests(input)?,
+            unsettled: ranges(input)?,
+            high_water: input.long()?,
+        }),
+        _ => return None,
+    })
+}
+
+fn interests(input: &mut Input<'_>) -> Option<Vec<Interest>> {
+    serde_json::from_slice(input.bytes()?).ok()
+}
+
+fn ranges(input: &mut Input<'_>) -> Option<Vec<Range<u64>>> {
+    let count = input.number()?;
+    (0..count).map(|_| Some(input.long()?..input.long()?)).collect()
 }

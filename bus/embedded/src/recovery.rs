@@ -1,149 +1,255 @@
-//! From a directory to tables: every whole frame counts, an unfinished one at the end is cut, damage in the middle is told.
+//! From a directory to tables: what the last checkpoint does not have is read from the log. Every whole frame counts, an unfinished one at
+//! the end is cut, damage in the middle is told.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bus_core::BusError;
-use zetes_api::Event;
+use jiff::SignedDuration;
 
-use crate::checkpoint::Checkpoint;
-use crate::codec::{Entry, Frame};
+use crate::checkpoint::{self, Read};
+use crate::codec::{Entry, VERSION};
+use crate::disk::failed;
+use crate::identities::Identities;
 use crate::options::{OpenReport, Options};
-use crate::segment::{self, Found, Segment};
+use crate::reader::{self, Item};
+use crate::scan::{Found, Scan};
+use crate::segment::{self, Active, FileHead, START, Segment};
+use crate::summary;
 use crate::tables::Tables;
 
 /// What was rebuilt.
 pub(crate) struct Recovered {
     pub(crate) tables: Tables,
+    pub(crate) identities: Identities,
     pub(crate) report: OpenReport,
+    /// Closed segments that have no summary yet.
+    pub(crate) unsummarized: Vec<Arc<Segment>>,
     /// Higher than that of any frame in the log.
     pub(crate) generation: u32,
+    /// The segment that the last checkpoint stands in.
+    pub(crate) checkpointed: u64,
 }
 
-pub(crate) fn unavailable(path: &Path, error: &std::io::Error) -> BusError {
-    BusError::Unavailable(format!("{}: {error}", path.display()))
-}
-
-/// Reads everything. Blocks.
+/// Rebuilds everything. Blocks.
 pub(crate) fn recover(folder: &Path, log: &Path, options: &Options) -> Result<Recovered, BusError> {
-    let mut tables = Tables::new(&options.retention, options.cache_bytes);
-    let mut from = (0, 0);
-    if let Some(checkpoint) = Checkpoint::read(folder) {
-        from = (checkpoint.segment, checkpoint.offset);
-        checkpoint.restore(&mut tables);
-    }
-    let mut recovery = Recovery { tables, report: OpenReport::default(), generation: 0, from };
-    let paths = segments(log)?;
+    check_versions(folder, log)?;
+    let mut recovery = Recovery {
+        tables: Tables::new(options.cache_bytes),
+        report: OpenReport::default(),
+        from: (0, 0),
+        partial: None,
+        unsummarized: Vec::new(),
+    };
+    recovery.checkpoint(folder, log).map_err(|error| failed(folder, &error))?;
+    let paths = segments(log).map_err(|error| failed(log, &error))?;
     for (index, path) in paths.iter().enumerate() {
         let last = index + 1 == paths.len();
-        recovery.segment(path, last).map_err(|error| unavailable(path, &error))?;
+        recovery.segment(path, last).map_err(|error| failed(path, &error))?;
     }
-    let Recovery { mut tables, report, generation, .. } = recovery;
+    let Recovery { mut tables, report, unsummarized, from, .. } = recovery;
     let high_water = tables.next_sequence;
     for reader in tables.readers.values_mut() {
         reader.position.handed_out_before(high_water);
     }
-    Ok(Recovered { tables, report, generation: generation + 1 })
+    tables.nothing_cached_before(high_water);
+    let identities = identities(folder, &tables, options)?;
+    let generation = tables.log.all().map(|segment| segment.generation).max().unwrap_or(0) + 1;
+    Ok(Recovered { tables, identities, report, unsummarized, generation, checkpointed: from.0 })
 }
 
-fn segments(log: &Path) -> Result<Vec<PathBuf>, BusError> {
-    let entries = fs::read_dir(log).map_err(|error| unavailable(log, &error))?;
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| segment::number_of(path).is_some())
-        .collect();
-    paths.sort();
+/// Segments of the log, oldest first.
+pub(crate) fn segments(log: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = fs::read_dir(log)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.retain(|path| segment::number_of(path).is_some());
+    paths.sort_by_key(|path| segment::number_of(path));
     Ok(paths)
+}
+
+/// Refuses what a newer version has written before anything is touched.
+pub(crate) fn check_versions(folder: &Path, log: &Path) -> Result<(), BusError> {
+    let newer = |path: &Path, version: u32| {
+        BusError::Damaged(format!(
+            "{} has version {version} of the format; this program reads up to {VERSION}: use the version of Zetes that wrote it",
+            path.display()
+        ))
+    };
+    if let Some(version) = checkpoint::version_of(folder).filter(|version| *version > VERSION) {
+        return Err(newer(&folder.join("checkpoint"), version));
+    }
+    for path in segments(log).map_err(|error| failed(log, &error))?.iter().rev().take(2) {
+        let head = File::open(path).and_then(|file| segment::read_head(&file));
+        if let FileHead::Written { version, .. } = head.map_err(|error| failed(path, &error))?
+            && version > VERSION
+        {
+            return Err(newer(path, version));
+        }
+    }
+    Ok(())
 }
 
 struct Recovery {
     tables: Tables,
     report: OpenReport,
-    generation: u32,
-    /// Changes before this place are in the checkpoint.
+    /// What lies before this place is in the checkpoint.
     from: (u64, u64),
+    /// What the checkpoint knows of the segment that it stands in.
+    partial: Option<Segment>,
+    unsummarized: Vec<Arc<Segment>>,
 }
 
 impl Recovery {
-    fn segment(&mut self, path: &Path, last: bool) -> std::io::Result<()> {
-        let Some(mut segment) = Segment::open(path)? else {
-            if !last {
-                self.report.damaged.push(format!("{}: no valid head", path.display()));
+    fn checkpoint(&mut self, folder: &Path, log: &Path) -> io::Result<()> {
+        match checkpoint::read(folder, log, &mut self.report.damaged)? {
+            Read::Found(found) => {
+                self.tables.next_sequence = found.place.next_sequence;
+                self.tables.next_revision = found.place.next_revision;
+                self.tables.last_event = found.place.last_event;
+                self.from = (found.place.segment.number, found.place.segment.end);
+                self.partial = Some(found.place.segment);
+                found.effects.into_iter().for_each(|effect| self.tables.apply(effect));
             }
-            return fs::remove_file(path);
-        };
-        let mut offset = segment::START;
-        loop {
-            match segment.frame_at(offset)? {
-                // What an earlier, failed write left behind an overwritten one.
-                Found::Frame(frame, _) if frame.generation < self.generation => break,
-                Found::Frame(frame, next) => {
-                    self.frame(&frame, &mut segment, offset);
-                    offset = next;
-                }
-                Found::Nothing => break,
-                Found::Garbage => match self.next_frame(&segment, offset)? {
-                    Some(next) => {
-                        self.report.damaged.push(format!("{}: bytes {offset} to {next}", path.display()));
-                        offset = next;
-                    }
-                    None if last => {
-                        self.report.cut_bytes += written(&segment, offset)?;
-                        break;
-                    }
-                    None => {
-                        self.report.damaged.push(format!("{}: from byte {offset} on", path.display()));
-                        break;
-                    }
-                },
+            Read::V1(found) => {
+                self.tables.next_sequence = found.next_sequence;
+                self.tables.next_revision = found.next_revision;
+                self.tables.last_event = found.next_sequence.saturating_sub(1);
+                self.from = (found.segment, found.offset);
+                found.effects().for_each(|effect| self.tables.apply(effect));
             }
+            Read::Nothing => {}
         }
-        segment.end = offset;
-        self.tables.segments.push(segment);
         Ok(())
     }
 
-    fn frame(&mut self, frame: &Frame, segment: &mut Segment, offset: u64) {
-        self.generation = self.generation.max(frame.generation);
-        let events = frame.entries.iter().filter(|entry| matches!(entry, Entry::Event { .. })).count();
-        segment.note(offset, frame.first_sequence, frame.at, u64::try_from(events).unwrap_or(0));
-        let known = (segment.number, offset) < self.from;
-        let mut sequence = frame.first_sequence;
-        for entry in &frame.entries {
-            let event = match entry {
-                Entry::Event { json, .. } => Event::from_json(json).ok().map(Arc::new),
-                _ => None,
-            };
-            if !known || matches!(entry, Entry::Event { .. }) {
-                self.tables.apply(entry, sequence, frame.at, event);
-            }
-            sequence += u64::from(entry.takes_sequence());
+    fn segment(&mut self, path: &Path, last: bool) -> io::Result<()> {
+        let number = segment::number_of(path).unwrap_or(0);
+        if number < self.from.0
+            && let Some(summary) = summary::read(path, number)
+        {
+            self.close(summary, true);
+            return Ok(());
         }
-        self.tables.next_sequence = self.tables.next_sequence.max(sequence);
+        let file = File::options().read(true).write(true).open(path)?;
+        let head = segment::read_head(&file)?;
+        let size = file.metadata()?.len();
+        let (version, segment) = match head {
+            FileHead::Unwritten if last => return fs::remove_file(path),
+            FileHead::Written { version, first_sequence, .. } => {
+                (version, Segment::new(number, path.to_owned(), size, first_sequence))
+            }
+            FileHead::Unwritten | FileHead::Damaged => {
+                self.report.damaged.push(format!("{}: bytes 0 to {START}: the head", path.display()));
+                (VERSION, Segment::new(number, path.to_owned(), size, self.tables.next_sequence))
+            }
+        };
+        let segment = match self.partial.take() {
+            // A summary may have been written before a crash; what is known up to the checkpoint is as good.
+            Some(partial) if partial.number == number => Segment { size, ..partial },
+            partial => {
+                self.partial = partial;
+                segment
+            }
+        };
+        let segment = self.frames(&file, segment, last)?;
+        if last && version == VERSION && head != FileHead::Damaged {
+            self.tables.log.active = Some(Active { segment, file: Arc::new(file) });
+        } else {
+            self.close(segment, false);
+        }
+        Ok(())
     }
 
-    /// The next place behind `offset` where a frame of this log begins: then what lies between is damage and not an unfinished
-    /// write.
-    fn next_frame(&self, segment: &Segment, offset: u64) -> std::io::Result<Option<u64>> {
-        let end = offset + written(segment, offset)?;
-        for at in offset + 1..end {
-            if let Found::Frame(frame, _) = segment.frame_at(at)?
-                && frame.generation >= self.generation
-                && frame.first_sequence >= self.tables.next_sequence
-            {
-                return Ok(Some(at));
+    fn close(&mut self, segment: Segment, has_summary: bool) {
+        self.tables.next_sequence = self.tables.next_sequence.max(segment.next_sequence);
+        let segment = Arc::new(segment);
+        if !has_summary {
+            self.unsummarized.push(segment.clone());
+        }
+        self.tables.log.close(segment);
+    }
+
+    /// Reads what is behind the segment's known end.
+    fn frames(&mut self, file: &File, mut segment: Segment, last: bool) -> io::Result<Segment> {
+        let mut scan = Scan::new(file, segment.number, segment.end, segment.size);
+        let name = segment.name();
+        loop {
+            match scan.next()? {
+                Found::Frame { frame, offset, next } => {
+                    let (next_sequence, events) = frame.measure().unwrap_or((frame.head.first_sequence, 0));
+                    segment.note(&frame.head, offset, next, next_sequence, events);
+                    if (segment.number, offset) >= self.from {
+                        for (sequence, entry) in frame.entries() {
+                            match entry {
+                                Entry::Event(_) => self.tables.last_event = sequence,
+                                Entry::Record(_) => {}
+                                Entry::Effect(effect) => self.tables.apply(effect),
+                            }
+                        }
+                    }
+                    self.tables.next_sequence = self.tables.next_sequence.max(next_sequence);
+                }
+                Found::Damaged { from, to } => {
+                    self.report.damaged.push(format!("{name}: bytes {from} to {to}"));
+                    segment.end = to;
+                }
+                Found::Rest { from, to } if last => {
+                    self.report.cut_bytes += to - from;
+                    break;
+                }
+                Found::Rest { from, to } => {
+                    self.report.damaged.push(format!("{name}: bytes {from} to {to}"));
+                    break;
+                }
+                Found::End { .. } => break,
             }
         }
-        Ok(None)
+        Ok(segment)
     }
 }
 
-/// Bytes from `offset` to the last one that is not zero.
-fn written(segment: &Segment, offset: u64) -> std::io::Result<u64> {
-    use std::os::unix::fs::FileExt as _;
-    let mut bytes = vec![0_u8; usize::try_from(segment.size.saturating_sub(offset)).unwrap_or(0)];
-    segment.file.read_exact_at(&mut bytes, offset)?;
-    let last = bytes.iter().rposition(|byte| *byte != 0);
-    Ok(last.map_or(0, |last| u64::try_from(last + 1).unwrap_or(0)))
+/// The duplicate window: its runs, and what of it is in none of them, from the log.
+fn identities(folder: &Path, tables: &Tables, options: &Options) -> Result<Identities, BusError> {
+    let now = options.clock.now();
+    let folder = folder.join("identities");
+    let of_disk = |error: io::Error| failed(&folder, &error);
+    let mut identities =
+        Identities::open(folder.clone(), options.retention.duplicate_window).map_err(of_disk)?;
+    identities.older().forget(now).map_err(of_disk)?;
+    identities.refresh();
+    let window = SignedDuration::try_from(options.retention.duplicate_window).unwrap_or(SignedDuration::MAX);
+    let since = now.checked_sub(window).unwrap_or(jiff::Timestamp::MIN);
+    let end = tables.next_sequence;
+    let first = tables.log.view(0).first_since(since).unwrap_or(end);
+    for range in identities.uncovered(first..end) {
+        identities.begin_at(range.start);
+        let view = tables.log.view(range.start);
+        let mut failure = None;
+        reader::walk(&view, range.start, None, |Item { sequence, at, entry, .. }| {
+            if sequence >= range.end {
+                return false;
+            }
+            if let Entry::Event(event) = entry
+                && at >= since
+                && let Some(identity) = event.identity()
+            {
+                identities.insert(identity, sequence, at);
+            }
+            if identities.is_large() && identities.freeze(sequence + 1) {
+                failure = identities.older().write().err();
+            }
+            failure.is_none()
+        })?;
+        if let Some(error) = failure {
+            return Err(of_disk(error));
+        }
+        if range.end < end && identities.freeze(range.end) {
+            identities.older().write().map_err(of_disk)?;
+        }
+    }
+    identities.refresh();
+    identities
+        .begin_at(identities.uncovered(first..u64::MAX).last().map_or(end, |range| range.start.min(end)));
+    Ok(identities)
 }

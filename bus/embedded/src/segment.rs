@@ -8,106 +8,152 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::codec::{self, Frame, HEAD};
+use crate::codec::{Head, VERSION, checksum};
+use crate::disk::{Gentle, PIECE};
+use crate::wire::{Input, long, overwrite, short};
 
-/// `ZETESLOG`, then the format's version.
-const MAGIC: [u8; 12] = *b"ZETESLOG\x01\0\0\0";
-/// Bytes in front of the first frame: magic, number, room for later.
+pub(crate) const MAGIC: [u8; 8] = *b"ZETESLOG";
+/// Bytes in front of the first frame: magic, version, number, first sequence, checksum, room for later.
 pub(crate) const START: u64 = 64;
 /// A place in the file is remembered every so many bytes.
 const STRIDE: u64 = 256 << 10;
 
-/// One file of the log.
-#[derive(Clone, Debug)]
+/// What is known of one file of the log without reading it.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Segment {
     /// Counts from 1; part of every checksum.
     pub(crate) number: u64,
-    pub(crate) file: Arc<File>,
     pub(crate) path: PathBuf,
     /// Bytes of the file.
     pub(crate) size: u64,
-    /// Where the next frame goes.
+    /// Behind the last frame.
     pub(crate) end: u64,
-    /// The first sequence that it may hold.
+    /// The first sequence that it may hold, and the one behind the last.
     pub(crate) first_sequence: u64,
+    pub(crate) next_sequence: u64,
     pub(crate) last_at: Option<Timestamp>,
     pub(crate) events: u64,
+    /// The newest generation of its frames.
+    pub(crate) generation: u32,
     /// First sequences of frames and where they begin, in order.
-    places: Vec<(u64, u64)>,
+    pub(crate) places: Vec<(u64, u64)>,
 }
 
-pub(crate) fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:020}.log"))
+/// The segment that is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Active {
+    pub(crate) segment: Segment,
+    pub(crate) file: Arc<File>,
 }
 
-/// The number of a segment by its file's name.
+/// What the head of a segment's file says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum FileHead {
+    /// Only zeros: nothing was ever written to it.
+    Unwritten,
+    /// It can't be read; the frames may be whole all the same.
+    Damaged,
+    Written {
+        version: u32,
+        number: u64,
+        first_sequence: u64,
+    },
+}
+
+pub(crate) fn path(log: &Path, number: u64) -> PathBuf {
+    log.join(format!("{number:020}.seg"))
+}
+
+/// The number of a segment by its file's name. Version 1 called them `.log`.
 pub(crate) fn number_of(path: &Path) -> Option<u64> {
-    path.file_name()?.to_str()?.strip_suffix(".log")?.parse().ok()
+    let name = path.file_name()?.to_str()?;
+    name.strip_suffix(".seg").or_else(|| name.strip_suffix(".log"))?.parse().ok()
 }
 
-/// Writes a file full of zeros and makes it durable, name included. Blocks for as long as the disk needs.
-pub(crate) fn zero_filled(path: &Path, size: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    let zeros = vec![0_u8; 1 << 20];
+/// Whether more zeros are to be written.
+pub(crate) enum Step {
+    On,
+    /// What there is will do.
+    Enough,
+    Stop,
+}
+
+/// Writes a file full of zeros and makes it durable, name included. `step` is asked before each piece, and told how much there is.
+/// Blocks for as long as the disk needs.
+pub(crate) fn zero_filled(path: &Path, size: u64, step: &dyn Fn(u64) -> Step) -> io::Result<()> {
+    let mut file = Gentle::create(path)?;
+    let zeros = vec![0_u8; short(PIECE)];
     let mut left = size;
     while left > 0 {
-        let piece = usize::try_from(left.min(1 << 20)).unwrap_or(zeros.len());
+        match step(size - left) {
+            Step::On => {}
+            Step::Enough => break,
+            Step::Stop => return Err(io::ErrorKind::Interrupted.into()),
+        }
+        let piece = short(left.min(PIECE));
         file.write_all(zeros.get(..piece).unwrap_or_default())?;
-        left -= u64::try_from(piece).unwrap_or(left);
+        left -= long(piece);
     }
-    file.sync_all()
+    file.file.sync_all()?;
+    sync_folder(path)
+}
+
+/// Makes the names in a file's folder durable.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+pub(crate) fn read_head(file: &File) -> io::Result<FileHead> {
+    let mut head = [0_u8; 64];
+    if file.metadata()?.len() < START {
+        return Ok(FileHead::Unwritten);
+    }
+    file.read_exact_at(&mut head, 0)?;
+    if head.iter().all(|byte| *byte == 0) {
+        return Ok(FileHead::Unwritten);
+    }
+    Ok(parse_head(&head).unwrap_or(FileHead::Damaged))
+}
+
+fn parse_head(head: &[u8; 64]) -> Option<FileHead> {
+    let mut input = Input(head);
+    if input.array::<8>()? != MAGIC {
+        return None;
+    }
+    let (version, _) = (input.number()?, input.number()?);
+    let (number, first_sequence) = (input.long()?, input.long()?);
+    let (checked, crc) = head.split_at_checked(60)?;
+    // Version 1 had no checksum here; of a newer version only the version is understood.
+    let is_whole = version != VERSION || checksum(number, checked) == Input(crc).number()?;
+    is_whole.then_some(FileHead::Written { version, number, first_sequence })
 }
 
 impl Segment {
-    /// Makes a zero-filled file a segment.
-    pub(crate) fn create(folder: &Path, number: u64, spare: &Path, first_sequence: u64) -> io::Result<Self> {
-        let path = path(folder, number);
-        std::fs::rename(spare, &path)?;
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        file.write_all_at(&MAGIC, 0)?;
-        file.write_all_at(&number.to_le_bytes(), 16)?;
-        file.write_all_at(&first_sequence.to_le_bytes(), 24)?;
-        file.sync_all()?;
-        File::open(folder)?.sync_all()?;
-        Self::of(file, path, number, first_sequence)
-    }
-
-    /// Opens a segment without reading its frames. `Ok(None)`: the file has no valid head, so nothing was ever written to it.
-    pub(crate) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let mut head = [0_u8; 32];
-        if file.read_exact_at(&mut head, 0).is_err() || head.first_chunk() != Some(&MAGIC) {
-            return Ok(None);
-        }
-        let long =
-            |at: usize| head.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-        let (Some(number), Some(first_sequence)) = (long(16), long(24)) else { return Ok(None) };
-        Self::of(file, path.to_owned(), number, first_sequence).map(Some)
-    }
-
-    fn of(file: File, path: PathBuf, number: u64, first_sequence: u64) -> io::Result<Self> {
-        let size = file.metadata()?.len();
-        let file = Arc::new(file);
-        Ok(Self {
+    pub(crate) fn new(number: u64, path: PathBuf, size: u64, first_sequence: u64) -> Self {
+        Self {
             number,
-            file,
             path,
             size,
             end: START,
             first_sequence,
+            next_sequence: first_sequence,
             last_at: None,
             events: 0,
+            generation: 0,
             places: Vec::new(),
-        })
+        }
     }
 
-    /// Remembers what a frame at `offset` holds.
-    pub(crate) fn note(&mut self, offset: u64, first_sequence: u64, at: Timestamp, events: u64) {
+    /// Remembers a frame that ends at `end`, gives sequences below `next_sequence` and holds so many events.
+    pub(crate) fn note(&mut self, head: &Head, offset: u64, end: u64, next_sequence: u64, events: u64) {
         if self.places.last().is_none_or(|(_, last)| offset >= last + STRIDE) {
-            self.places.push((first_sequence, offset));
+            self.places.push((head.first_sequence, offset));
         }
-        self.last_at = Some(at);
+        self.end = end;
+        self.next_sequence = self.next_sequence.max(next_sequence);
+        self.last_at = Some(head.at);
         self.events += events;
+        self.generation = self.generation.max(head.generation);
     }
 
     /// Where to begin to read for a sequence.
@@ -116,32 +162,28 @@ impl Segment {
         behind.checked_sub(1).and_then(|at| self.places.get(at)).map_or(START, |(_, offset)| *offset)
     }
 
-    /// The frame at an offset and where the next one begins.
-    pub(crate) fn frame_at(&self, offset: u64) -> io::Result<Found> {
-        let mut head = [0_u8; HEAD];
-        if offset + u64::try_from(HEAD).unwrap_or(0) > self.size {
-            return Ok(Found::Nothing);
-        }
-        self.file.read_exact_at(&mut head, offset)?;
-        if head.iter().all(|byte| *byte == 0) {
-            return Ok(Found::Nothing);
-        }
-        let Some(length) = codec::claimed_length(&head) else { return Ok(Found::Garbage) };
-        let next = offset + u64::try_from(length).unwrap_or(u64::MAX / 2);
-        if next > self.size {
-            return Ok(Found::Garbage);
-        }
-        let mut bytes = vec![0_u8; length];
-        self.file.read_exact_at(&mut bytes, offset)?;
-        Ok(codec::decode(&bytes, self.number).map_or(Found::Garbage, |frame| Found::Frame(frame, next)))
+    /// For people.
+    pub(crate) fn name(&self) -> String {
+        self.path.display().to_string()
     }
 }
 
-/// What stands at an offset.
-pub(crate) enum Found {
-    Frame(Frame, u64),
-    /// Zeros: nothing was written here.
-    Nothing,
-    /// Neither zeros nor a frame.
-    Garbage,
+impl Active {
+    /// Makes a zero-filled file a segment. Its head becomes durable with its first frame.
+    pub(crate) fn create(log: &Path, number: u64, spare: &Path, first_sequence: u64) -> io::Result<Self> {
+        let path = path(log, number);
+        let file = OpenOptions::new().read(true).write(true).open(spare)?;
+        let mut head = [0_u8; 64];
+        overwrite(&mut head, 0, &MAGIC);
+        overwrite(&mut head, 8, &VERSION.to_le_bytes());
+        overwrite(&mut head, 16, &number.to_le_bytes());
+        overwrite(&mut head, 24, &first_sequence.to_le_bytes());
+        let crc = checksum(number, head.get(..60).unwrap_or_default());
+        overwrite(&mut head, 60, &crc.to_le_bytes());
+        file.write_all_at(&head, 0)?;
+        std::fs::rename(spare, &path)?;
+        sync_folder(&path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { segment: Segment::new(number, path, size, first_sequence), file: Arc::new(file) })
+    }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus_core::{
-    Bus, BusError, Change, ConsumerName, Delivery, EntryBody, Interest, Publication, ReadFilter, Retention,
-    Revision, Start, StateKey, Subscription,
+    Bus, BusError, Change, ConsumerName, Delivery, EntryBody, EntryKind, Interest, Publication, ReadFilter,
+    Retention, Revision, Start, StateKey, Subscription,
 };
 use jiff::Timestamp;
 use zetes_api::Event;
@@ -17,26 +17,14 @@ use zetes_runtime::Clock;
 
 use crate::{EmbeddedBus, OpenReport, Options};
 
-mod contract {
-    use super::*;
-
-    struct Embedded {
-        folder: tempfile::TempDir,
-        clock: Clock,
-    }
-
-    impl bus_core::contract::Factory for Embedded {
-        async fn open(&self) -> Arc<dyn Bus> {
-            Arc::new(open(self.folder.path(), &self.clock).await.0)
-        }
-
-        fn advance(&self, by: Duration) {
-            self.clock.advance(by);
-        }
-    }
-
-    bus_core::contract_suite!(Embedded { folder: tempfile::tempdir().unwrap(), clock: clock() });
-}
+mod contract;
+mod crash;
+mod format;
+mod full_disk;
+mod inspect;
+mod queue;
+mod start;
+mod window;
 
 fn options(clock: &Clock) -> Options {
     Options { segment_bytes: 1 << 20, clock: clock.clone(), ..Options::default() }
@@ -72,7 +60,7 @@ fn consumer() -> ConsumerName {
 fn subscription() -> Subscription {
     Subscription {
         consumer: consumer(),
-        interests: vec![Interest { source: Some("hooks".into()), subject: None }],
+        interests: vec![Interest { source: Some("hooks".into()), subject: None, dependency: "d".into() }],
         start: Start::Now,
         ack_deadline: Duration::from_mins(1),
         max_in_flight: 1_000,
@@ -87,7 +75,7 @@ fn ids(deliveries: &[Delivery]) -> Vec<&str> {
 fn last_segment(folder: &Path) -> PathBuf {
     let mut paths: Vec<_> =
         std::fs::read_dir(folder.join("log")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
     paths.sort();
     paths.pop().unwrap()
 }
@@ -99,8 +87,7 @@ fn written(path: &Path) -> u64 {
 }
 
 async fn all_ids(bus: &EmbeddedBus) -> Vec<String> {
-    let filter = ReadFilter { events: true, ..ReadFilter::default() };
-    let page = bus.read(0..u64::MAX, filter).await.unwrap();
+    let page = bus.read(EntryKind::Event, 0..u64::MAX, ReadFilter::default()).await.unwrap();
     let events = page.entries.into_iter().filter_map(|entry| match entry.body {
         EntryBody::Event(event) => Some(event.id.to_string()),
         EntryBody::Record(_) => None,
@@ -335,6 +322,8 @@ async fn decisions_are_found_by_the_event_that_they_are_about() {
         record: id.to_owned().into(),
     };
     bus.commit(vec![record("a"), record("b")]).await.unwrap();
-    let filter = ReadFilter { about: Some("b".into()), events: true, records: true, namespace: None };
-    assert_eq!(bus.read(0..u64::MAX, filter).await.unwrap().entries.len(), 2);
+    let filter = ReadFilter { about: Some("b".into()), namespace: None };
+    for kind in [EntryKind::Event, EntryKind::Record] {
+        assert_eq!(bus.read(kind, 0..u64::MAX, filter.clone()).await.unwrap().entries.len(), 1, "{kind:?}");
+    }
 }

@@ -1,448 +1,352 @@
 //! The one thread that writes: it takes what has come in, writes it, syncs once, and answers everybody.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use bus_core::{BusError, Change, Identity, Publication, Receipt, Retention, Revision, StateKey};
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{mpsc, oneshot, watch};
-use zetes_api::Event;
+use bus_core::{BusError, HealthFailure};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::checkpoint::Checkpoint;
-use crate::codec::{self, Entry};
-use crate::options::Options;
-use crate::recovery::unavailable;
-use crate::segment::{self, Segment};
+use crate::checkpoint;
+use crate::codec::{Head, put_frame};
+use crate::disk::{failed, no_room};
+use crate::identities::Identities;
+use crate::keeper::Chores;
+use crate::options::{Options, Sync};
+use crate::plan::{self, Limits, Pending, Planned, PlannedChanges, Reply};
+use crate::queue::{Answer, Ask, Queue, Request};
+use crate::segment::{Active, START};
+use crate::spare::Spare;
+use crate::syncer::Syncer;
 use crate::tables::Tables;
+use crate::wire::long;
 
-/// Requests that may wait for the thread; the sender of a further one waits.
-pub(crate) const QUEUE: usize = 4_096;
-/// Requests and bytes of one group.
-const GROUP_REQUESTS: usize = 1_024;
-const GROUP_BYTES: usize = 8 << 20;
-
-/// What the thread is asked for.
-pub(crate) enum Request {
-    Publish {
-        batch: Vec<Publication>,
-        answer: oneshot::Sender<Result<Vec<Receipt>, BusError>>,
-    },
-    Commit {
-        changes: Vec<Change>,
-        answer: oneshot::Sender<Result<(), BusError>>,
-    },
-    /// Consumers, created and removed.
-    Write {
-        entries: Vec<Entry>,
-        answer: oneshot::Sender<Result<(), BusError>>,
-    },
-    Close {
-        answer: oneshot::Sender<Result<(), BusError>>,
-    },
-}
-
-/// One request on its way to the disk.
-struct Planned {
-    entries: Vec<Entry>,
-    events: Vec<Arc<Event>>,
-    first_sequence: u64,
-    answer: Answer,
-}
-
-enum Answer {
-    Published(Vec<Receipt>, oneshot::Sender<Result<Vec<Receipt>, BusError>>),
-    Done(oneshot::Sender<Result<(), BusError>>),
-}
-
-impl Answer {
-    /// Who has gone away does not hear it; what was done is done all the same.
-    fn send(self, result: Result<(), BusError>) {
-        match self {
-            Self::Published(receipts, sender) => drop(sender.send(result.map(|()| receipts))),
-            Self::Done(sender) => drop(sender.send(result)),
-        }
-    }
-}
-
-/// What the requests of one group have changed and nobody sees yet.
-#[derive(Default)]
-struct Pending {
-    next_sequence: u64,
-    next_revision: u64,
-    identities: BTreeMap<Identity, u64>,
-    revisions: BTreeMap<StateKey, Option<Revision>>,
-}
+/// How often the writer looks whether it can publish again when nothing is asked of it.
+const LOOK: Duration = Duration::from_millis(500);
+/// The longest wait for a group to become as large as the one before.
+const LINGER: Duration = Duration::from_micros(200);
+/// A buffer larger than this is given back after its group.
+const BUFFER: usize = 16 << 20;
 
 pub(crate) struct Writer {
     pub(crate) tables: Arc<Mutex<Tables>>,
+    pub(crate) identities: Identities,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) spare: Arc<Spare>,
+    pub(crate) chores: Arc<Chores>,
+    pub(crate) syncer: Arc<Syncer>,
     pub(crate) options: Options,
     pub(crate) folder: PathBuf,
     pub(crate) log: PathBuf,
     pub(crate) generation: u32,
     /// Told after every group, so that consumers look again.
-    pub(crate) news: watch::Sender<u64>,
-    pub(crate) spare: Option<JoinHandle<std::io::Result<()>>>,
-    pub(crate) checkpointed_segment: u64,
+    pub(crate) news: Arc<watch::Sender<u64>>,
+    /// Threads that end with this one.
+    pub(crate) threads: Vec<JoinHandle<()>>,
+    pub(crate) buffer: Vec<u8>,
+    /// How long a sync takes.
+    pub(crate) pace: Duration,
+    /// Events are refused since the disk is full.
+    pub(crate) is_refusing: bool,
 }
 
 impl Writer {
-    /// Runs until the last sender is gone or somebody closes the bus.
-    pub(crate) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        self.prepare_spare();
-        while let Some(first) = requests.blocking_recv() {
-            let mut group = vec![first];
-            let mut bytes = 0;
-            while group.len() < GROUP_REQUESTS
-                && bytes < GROUP_BYTES
-                && let Ok(next) = requests.try_recv()
-            {
-                bytes += size_of(&next);
-                group.push(next);
+    /// Runs until the queue is closed or somebody closes the bus.
+    pub(crate) fn run(mut self) {
+        let mut before = 1;
+        let close = loop {
+            // Who was in the last group has been answered and will be here again: worth a short wait, never for a single one.
+            let linger = if before > 1 { (self.pace / 2).min(LINGER) } else { Duration::ZERO };
+            let Some(group) = self.queue.take(before, linger, LOOK) else { break None };
+            self.look();
+            if group.is_empty() {
+                continue;
             }
+            before = group.len();
             if let Some(answer) = self.group(group) {
-                requests.close();
-                drop(answer.send(self.checkpoint()));
-                break;
+                break Some(answer);
+            }
+        };
+        self.end(close);
+    }
+
+    fn end(mut self, close: Option<Answer<()>>) {
+        self.queue.close();
+        self.chores.stop();
+        self.spare.stop();
+        self.syncer.stop();
+        self.identities.older().stop();
+        for thread in std::mem::take(&mut self.threads) {
+            if thread.join().is_err() {
+                tracing::error!(
+                    "a thread of the bus ended badly; what it had to do is done at the next start"
+                );
             }
         }
+        if let Some(answer) = close {
+            drop(answer.send(self.finish()));
+        }
         self.lock().closed = true;
+        self.queue.abandon();
         self.news.send_modify(|news| *news += 1);
-        if let Some(spare) = self.spare.take() {
-            drop(spare.join());
+    }
+
+    /// Makes the next start quick.
+    fn finish(&mut self) -> Result<(), BusError> {
+        let next_sequence = self.lock().next_sequence;
+        self.identities.freeze(next_sequence);
+        let written = self.identities.older().write();
+        let written = written
+            .and_then(|()| checkpoint::write(&self.folder, &self.tables, &|| self.syncer.sync()).map(|_| ()));
+        match written {
+            Err(error) if crate::disk::is_full(&error) => {
+                tracing::warn!(%error, "no room for a checkpoint: the next start reads more of the log");
+                let active = self.lock().log.active.clone();
+                active
+                    .map_or(Ok(()), |active| active.file.sync_data())
+                    .map_err(|error| failed(&self.folder, &error))
+            }
+            other => other.map_err(|error| failed(&self.folder, &error)),
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Tables> {
+    fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Is there room again?
+    fn look(&mut self) {
+        if self.is_refusing && self.spare.is_ready() {
+            self.is_refusing = false;
+            self.lock().failure = None;
+        }
+    }
+
     /// Carries out a group; gives the answer that a `Close` among it waits for.
-    fn group(&mut self, group: Vec<Request>) -> Option<oneshot::Sender<Result<(), BusError>>> {
+    fn group(&mut self, group: Vec<Ask>) -> Option<Answer<()>> {
         let now = self.options.clock.now();
+        self.identities.refresh();
+        let (mut pending, limits, mut room) = self.begin(now);
         let mut close = None;
-        let mut planned = Vec::new();
-        {
-            let mut tables = self.lock();
-            tables.duplicates.forget(now);
-            let mut pending = Pending {
-                next_sequence: tables.next_sequence,
-                next_revision: tables.next_revision,
-                ..Pending::default()
-            };
-            let full = full(&tables, &self.options.retention);
-            for request in group {
-                match request {
-                    Request::Publish { batch, answer } => {
-                        match plan_publish(batch, &tables, &mut pending, &self.options, full.as_ref(), now) {
-                            Ok((entries, events, receipts, first_sequence)) => {
-                                planned.push(Planned {
-                                    entries,
-                                    events,
-                                    first_sequence,
-                                    answer: Answer::Published(receipts, answer),
-                                });
+        let mut planned = Vec::with_capacity(group.len());
+        for ask in &mut group.into_iter() {
+            match ask.request {
+                Request::Publish { events, entries, answer } => {
+                    let bytes = long(entries.len());
+                    let has_room =
+                        room.as_ref().map_or(
+                            Ok(()),
+                            |(room, full)| {
+                                if bytes <= *room { Ok(()) } else { Err(full.clone()) }
+                            },
+                        );
+                    let identities = &self.identities;
+                    let done = has_room
+                        .and_then(|()| plan::publish(events, entries, identities, &limits, &mut pending));
+                    match done {
+                        Ok((receipts, events)) => {
+                            if let Some((room, _)) = &mut room {
+                                *room -= bytes;
                             }
-                            Err(error) => drop(answer.send(Err(error))),
+                            planned.push(events.with(Reply::Published(receipts, answer)));
+                        }
+                        Err(error) => {
+                            self.refused(&error, room.is_some(), now);
+                            drop(answer.send(Err(error)));
                         }
                     }
-                    Request::Commit { changes, answer } => {
-                        match plan_commit(changes, &tables, &mut pending) {
-                            Ok((entries, first_sequence)) => {
-                                planned.push(Planned {
-                                    entries,
-                                    events: Vec::new(),
-                                    first_sequence,
-                                    answer: Answer::Done(answer),
-                                });
-                            }
-                            Err(error) => drop(answer.send(Err(error))),
-                        }
-                    }
-                    Request::Write { entries, answer } => {
-                        let first_sequence = pending.next_sequence;
-                        planned.push(Planned {
-                            entries,
-                            events: Vec::new(),
-                            first_sequence,
-                            answer: Answer::Done(answer),
-                        });
-                    }
-                    Request::Close { answer } => close = Some(answer),
                 }
+                Request::Commit { changes, answer } => {
+                    let done = plan::commit(changes, &self.lock(), &mut pending);
+                    match done {
+                        Ok(changes) => planned.push(changes.with(answer)),
+                        Err(error) => drop(answer.send(Err(error))),
+                    }
+                }
+                Request::Write { effect, answer } => {
+                    planned.push(PlannedChanges::of(effect, &pending).with(answer));
+                }
+                Request::Close { answer } => close = Some(answer),
             }
         }
         self.write(planned, now);
         close
     }
 
-    fn write(&mut self, planned: Vec<Planned>, now: Timestamp) {
-        let written = self.write_frames(&planned, now);
-        match written {
-            Ok(()) => {
-                let mut tables = self.lock();
-                for request in &planned {
-                    apply(&mut tables, request, now);
-                }
-                drop(tables);
-                self.news.send_modify(|news| *news += 1);
-                for request in planned {
-                    request.answer.send(Ok(()));
-                }
-                self.retain(now);
+    /// What a group begins with. While the disk is full, publishing leaves a quarter of the segment to everything else.
+    fn begin(&self, now: Timestamp) -> (Pending, Limits, Option<(u64, BusError)>) {
+        let no_room = self.spare.no_room().map(|_| BusError::Full(no_room(&self.folder)));
+        let tables = self.lock();
+        let pending = Pending::new(&tables, now);
+        let limits = Limits::of(&tables, &self.options.retention);
+        let room = no_room.map(|full| {
+            let left = tables.log.active.as_ref().map_or(0, |active| {
+                let segment = &active.segment;
+                segment.size.saturating_sub(segment.end).saturating_sub(segment.size / 4)
+            });
+            (left, full)
+        });
+        (pending, limits, room)
+    }
+
+    /// A publish was refused since there is no room on the disk.
+    fn refused(&mut self, error: &BusError, no_room: bool, now: Timestamp) {
+        if no_room && let BusError::Full(error) = error {
+            self.is_refusing = true;
+            self.fails(error.clone(), now);
+        }
+    }
+
+    fn fails(&self, error: String, now: Timestamp) {
+        let mut tables = self.lock();
+        let since = tables.failure.as_ref().map_or(now, |failure| failure.since);
+        if tables.failure.is_none() {
+            tracing::warn!(error, "the bus can't take events");
+        }
+        tables.failure = Some(HealthFailure { error, since });
+    }
+
+    fn write(&mut self, mut planned: Vec<Planned>, now: Timestamp) {
+        let mut written = self.write_frames(&planned, now);
+        if let Err(full @ BusError::Full(_)) = &written
+            && planned.iter().any(Planned::is_publish)
+        {
+            // What is smaller may still fit: acknowledgements and state.
+            let (publishes, rest): (Vec<_>, Vec<_>) = planned.into_iter().partition(Planned::is_publish);
+            self.refused(full, true, now);
+            for publish in publishes {
+                publish.reply.send(Err(full.clone()));
             }
+            planned = renumbered(rest, self.lock().next_sequence);
+            written = self.write_frames(&planned, now);
+        }
+        match written {
+            Ok(notes) => self.written(planned, notes),
             Err(error) => {
                 // Whatever reached the disk belongs to an older generation now and is no frame any more.
                 self.generation += 1;
+                self.fails(error.to_string(), now);
                 for request in planned {
-                    request.answer.send(Err(error.clone()));
+                    request.reply.send(Err(error.clone()));
                 }
             }
+        }
+        if self.buffer.capacity() > BUFFER {
+            self.buffer = Vec::new();
+        }
+    }
+
+    /// Shows a group that is durable to everybody. Its frames and what they say are noted under one lock: a checkpoint that is taken between
+    /// the two would stand behind frames whose changes it does not have.
+    fn written(&mut self, planned: Vec<Planned>, notes: Notes) {
+        let mut replies = Vec::with_capacity(planned.len());
+        let published = planned.iter().any(|request| !request.events.is_empty());
+        let next_sequence = {
+            let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(active) = &mut tables.log.active {
+                for (head, offset, next_sequence, events) in notes.frames {
+                    active.segment.note(&head, offset, notes.end, next_sequence, events);
+                }
+            }
+            for request in planned {
+                tables.next_sequence = tables.next_sequence.max(request.first_sequence + request.sequences);
+                for (stored, identity) in request.events {
+                    self.identities.insert(identity, stored.sequence, stored.at);
+                    tables.cache(stored);
+                }
+                request.effects.into_iter().for_each(|effect| tables.apply(effect));
+                replies.push(request.reply);
+            }
+            if published {
+                tables.failure = None;
+            }
+            tables.next_sequence
+        };
+        self.news.send_modify(|news| *news += 1);
+        for reply in replies {
+            reply.send(Ok(()));
+        }
+        if self.identities.is_large() && self.identities.freeze(next_sequence) {
+            self.chores.identities();
         }
     }
 
     /// One write and one sync for the whole group.
-    fn write_frames(&mut self, planned: &[Planned], now: Timestamp) -> Result<(), BusError> {
-        if planned.iter().all(|request| request.entries.is_empty()) {
-            return Ok(());
+    fn write_frames(&mut self, planned: &[Planned], now: Timestamp) -> Result<Notes, BusError> {
+        let needed = planned.iter().map(Planned::bytes).sum();
+        if needed == 0 {
+            return Ok(Notes::default());
         }
-        let mut segment = self.segment_for(planned, now)?;
-        let mut buffer = Vec::new();
-        for request in planned.iter().filter(|request| !request.entries.is_empty()) {
-            let offset = segment.end + u64::try_from(buffer.len()).unwrap_or(0);
-            codec::encode(
-                &mut buffer,
-                segment.number,
-                self.generation,
-                request.first_sequence,
-                now,
-                &request.entries,
-            );
-            segment.note(
-                offset,
-                request.first_sequence,
-                now,
-                u64::try_from(request.events.len()).unwrap_or(0),
-            );
+        let (number, file, path, begin) = self.segment_for(needed)?;
+        self.buffer.clear();
+        let mut notes = Vec::with_capacity(planned.len());
+        for request in planned.iter().filter(|request| request.count > 0) {
+            let offset = begin + long(self.buffer.len());
+            let head = Head {
+                generation: self.generation,
+                count: request.count,
+                first_sequence: request.first_sequence,
+                at: now,
+            };
+            put_frame(&mut self.buffer, number, head, &request.entries);
+            let next_sequence = request.first_sequence + request.sequences;
+            notes.push((head, offset, next_sequence, long(request.events.len())));
         }
-        let failed = |error: std::io::Error| unavailable(&segment.path, &error);
-        segment.file.write_all_at(&buffer, segment.end).map_err(failed)?;
-        segment.file.sync_data().map_err(failed)?;
-        segment.end += u64::try_from(buffer.len()).unwrap_or(0);
-        if let Some(last) = self.lock().segments.last_mut() {
-            *last = segment;
+        let of_disk = |error: std::io::Error| failed(&path, &error);
+        let started = Instant::now();
+        file.write_all_at(&self.buffer, begin).map_err(of_disk)?;
+        match self.options.sync {
+            Sync::Always => file.sync_data().map_err(of_disk)?,
+            Sync::Interval(_) => self.syncer.owe(&file),
         }
-        Ok(())
+        self.pace = (self.pace * 3 + started.elapsed()) / 4;
+        Ok(Notes { end: begin + long(self.buffer.len()), frames: notes })
     }
 
-    /// The last segment if the group fits into it, else a new one.
-    fn segment_for(&mut self, planned: &[Planned], now: Timestamp) -> Result<Segment, BusError> {
-        let mut sizing = Vec::new();
-        for request in planned {
-            codec::encode(&mut sizing, 0, 0, 0, now, &request.entries);
-        }
-        let needed = u64::try_from(sizing.len()).unwrap_or(u64::MAX / 2);
-        let last = self.lock().segments.last().cloned();
-        if let Some(last) = last.filter(|last| last.end + needed <= last.size) {
-            return Ok(last);
-        }
-        let first_sequence = self.lock().next_sequence;
-        let number = self.lock().segments.last().map_or(1, |last| last.number + 1);
-        let spare = self.take_spare(needed)?;
-        let segment = Segment::create(&self.log, number, &spare, first_sequence)
-            .map_err(|error| unavailable(&spare, &error))?;
-        self.lock().segments.push(segment.clone());
-        self.prepare_spare();
-        Ok(segment)
-    }
-
-    fn spare_path(&self) -> PathBuf {
-        self.log.join("spare")
-    }
-
-    /// Writes the next segment's zeros in the background.
-    fn prepare_spare(&mut self) {
-        let (path, size) = (self.spare_path(), self.options.segment_bytes);
-        self.spare = Some(std::thread::spawn(move || segment::zero_filled(&path, size)));
-    }
-
-    fn take_spare(&mut self, needed: u64) -> Result<PathBuf, BusError> {
-        let path = self.spare_path();
-        let ready = self.spare.take().is_some_and(|spare| spare.join().is_ok_and(|result| result.is_ok()));
-        let size = self.options.segment_bytes.max(needed + segment::START);
-        if !ready || size > self.options.segment_bytes {
-            segment::zero_filled(&path, size).map_err(|error| unavailable(&path, &error))?;
-        }
-        Ok(path)
-    }
-
-    /// Removes what nobody needs, oldest first. A checkpoint comes before, since recovery needs the removed frames otherwise.
-    fn retain(&mut self, now: Timestamp) {
-        let newest = self.lock().segments.last().map_or(0, |last| last.number);
-        if newest == self.checkpointed_segment {
-            return;
-        }
-        if let Err(error) = self.checkpoint() {
-            tracing::warn!(%error, "the bus keeps its old segments until a checkpoint can be written");
-            return;
-        }
-        self.checkpointed_segment = newest;
-        while let Some(segment) = self.next_to_remove(now) {
-            if let Err(error) = std::fs::remove_file(&segment.path) {
-                tracing::warn!(path = %segment.path.display(), %error, "an old segment can't be removed");
+    /// The active segment if the group fits into it, else a new one: number, file, path and where to write.
+    fn segment_for(&mut self, needed: u64) -> Result<(u64, Arc<std::fs::File>, PathBuf, u64), BusError> {
+        let (number, first_sequence) = {
+            let tables = self.lock();
+            if let Some(Active { segment, file }) = &tables.log.active
+                && segment.end + needed <= segment.size
+            {
+                return Ok((segment.number, file.clone(), segment.path.clone(), segment.end));
             }
+            (tables.log.all().last().map_or(1, |last| last.number + 1), tables.next_sequence)
+        };
+        let spare = self.spare.take(needed + START)?;
+        let active = Active::create(&self.log, number, &spare, first_sequence);
+        self.spare.taken();
+        let active = active.map_err(|error| failed(&spare, &error))?;
+        let (file, path) = (active.file.clone(), active.segment.path.clone());
+        let closed = self.lock().log.rotate(Some(active));
+        if closed.is_some() && self.identities.freeze(first_sequence) {
+            self.chores.identities();
         }
-    }
-
-    fn next_to_remove(&self, now: Timestamp) -> Option<Segment> {
-        let retention = &self.options.retention;
-        let mut tables = self.lock();
-        let (oldest, next) = (tables.segments.first()?, tables.segments.get(1)?);
-        let age = retention.max_age.and_then(|age| SignedDuration::try_from(age).ok());
-        let too_old = age.is_some_and(|age| oldest.last_at.is_none_or(|at| now.duration_since(at) > age));
-        let too_many =
-            retention.max_events.is_some_and(|max| tables.events().saturating_sub(oldest.events) >= max);
-        let too_large = retention.max_bytes.is_some_and(|max| tables.bytes() > max);
-        if !(too_old || too_many || too_large) {
-            return None;
+        // The very first segment has nothing before it that a start would have to read.
+        if number > 1 {
+            self.chores.closed(closed);
         }
-        let unread = tables.floor().is_some_and(|(floor, _)| floor < next.first_sequence);
-        let events = oldest.events;
-        if unread && !retention.discard_old {
-            return None;
-        }
-        if unread {
-            tables.evicted_unread += events;
-        }
-        tables.drop_segment()
-    }
-
-    fn checkpoint(&self) -> Result<(), BusError> {
-        let checkpoint = Checkpoint::of(&self.lock());
-        let Some(checkpoint) = checkpoint else { return Ok(()) };
-        checkpoint.write(&self.folder).map_err(|error| unavailable(&self.folder, &error))
+        Ok((number, file, path, START))
     }
 }
 
-fn apply(tables: &mut Tables, request: &Planned, at: Timestamp) {
-    let (mut sequence, mut events) = (request.first_sequence, request.events.iter());
-    for entry in &request.entries {
-        let event = if matches!(entry, Entry::Event { .. }) { events.next().cloned() } else { None };
-        tables.apply(entry, sequence, at, event);
-        sequence += u64::from(entry.takes_sequence());
-    }
-    tables.next_sequence = tables.next_sequence.max(sequence);
+/// Where the frames of a group stand: head, byte, sequence behind it, events; and where the last one ends.
+#[derive(Default)]
+struct Notes {
+    end: u64,
+    frames: Vec<(Head, u64, u64, u64)>,
 }
 
-fn size_of(request: &Request) -> usize {
-    match request {
-        Request::Publish { batch, .. } => {
-            batch.iter().map(|one| one.event.data.as_ref().map_or(0, bytes::Bytes::len) + 256).sum()
-        }
-        Request::Commit { changes, .. } => changes.len() * 256,
-        Request::Write { .. } | Request::Close { .. } => 256,
+/// The same requests where others of their group were taken out.
+fn renumbered(mut planned: Vec<Planned>, mut next_sequence: u64) -> Vec<Planned> {
+    for request in &mut planned {
+        request.first_sequence = next_sequence;
+        next_sequence += request.sequences;
     }
-}
-
-/// Why nothing more can be published, if so (S42).
-fn full(tables: &Tables, retention: &Retention) -> Option<BusError> {
-    if retention.discard_old {
-        return None;
-    }
-    let too_large = retention.max_bytes.is_some_and(|max| tables.bytes() > max);
-    let too_many = retention.max_events.is_some_and(|max| tables.events() >= max);
-    if !(too_large || too_many) {
-        return None;
-    }
-    let (floor, slowest) = tables.floor()?;
-    // What the slowest has read can go when the segment is full: only what it has not read makes the bus full.
-    let unread = tables.last_event.saturating_add(1).saturating_sub(floor);
-    let behind = tables.segments.get(1).is_some_and(|next| floor < next.first_sequence)
-        || retention.max_events.is_some_and(|max| unread >= max);
-    let message = format!(
-        "{} bytes, {} events; `{slowest}` has {unread} events to read",
-        tables.bytes(),
-        tables.events()
-    );
-    behind.then_some(BusError::Full(message))
-}
-
-type PlannedPublish = (Vec<Entry>, Vec<Arc<Event>>, Vec<Receipt>, u64);
-
-fn plan_publish(
-    batch: Vec<Publication>,
-    tables: &Tables,
-    pending: &mut Pending,
-    options: &Options,
-    full: Option<&BusError>,
-    now: Timestamp,
-) -> Result<PlannedPublish, BusError> {
-    let (mut entries, mut events, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
-    let first_sequence = pending.next_sequence;
-    let mut fresh = Vec::new();
-    for publication in batch {
-        let identity = Identity::of(&publication.namespace, &publication.event);
-        let known =
-            tables.duplicates.find(identity, now).or_else(|| pending.identities.get(&identity).copied());
-        let known =
-            known.or_else(|| fresh.iter().find(|(one, _)| *one == identity).map(|(_, sequence)| *sequence));
-        if let Some(sequence) = known {
-            receipts.push(Receipt { sequence, duplicate: true });
-            continue;
-        }
-        if let Some(full) = full {
-            return Err(full.clone());
-        }
-        let json = publication.event.to_json();
-        let bytes = u64::try_from(json.len()).unwrap_or(u64::MAX);
-        if bytes > options.max_event_bytes {
-            return Err(BusError::TooLarge { bytes, limit: options.max_event_bytes });
-        }
-        let sequence = first_sequence + u64::try_from(entries.len()).unwrap_or(0);
-        receipts.push(Receipt { sequence, duplicate: false });
-        fresh.push((identity, sequence));
-        entries.push(Entry::Event { namespace: publication.namespace, json: json.into() });
-        events.push(publication.event);
-    }
-    pending.identities.extend(fresh);
-    pending.next_sequence += u64::try_from(entries.len()).unwrap_or(0);
-    Ok((entries, events, receipts, first_sequence))
-}
-
-fn plan_commit(
-    changes: Vec<Change>,
-    tables: &Tables,
-    pending: &mut Pending,
-) -> Result<(Vec<Entry>, u64), BusError> {
-    let first_sequence = pending.next_sequence;
-    let mut entries = Vec::with_capacity(changes.len());
-    let mut revisions: BTreeMap<StateKey, Option<Revision>> = BTreeMap::new();
-    let mut next_revision = pending.next_revision;
-    for change in changes {
-        entries.push(match change {
-            Change::Ack(ticket) => Entry::Ack { consumer: ticket.consumer, sequence: ticket.sequence },
-            Change::Record { namespace, about, record } => Entry::Record { namespace, about, record },
-            Change::Delete { key } => {
-                revisions.insert(key.clone(), None);
-                Entry::Delete { key }
-            }
-            Change::Put { key, value, expected } => {
-                let known = revisions.get(&key).or_else(|| pending.revisions.get(&key)).copied();
-                let found = known.unwrap_or_else(|| tables.state.get(&key).map(|entry| entry.revision));
-                if let Some(expected) = expected.filter(|expected| *expected != found) {
-                    return Err(BusError::Conflict { bucket: key.bucket, key: key.key, expected, found });
-                }
-                revisions.insert(key.clone(), Some(Revision(next_revision)));
-                next_revision += 1;
-                Entry::Put { key, value, revision: next_revision - 1 }
-            }
-        });
-    }
-    pending.revisions.extend(revisions);
-    pending.next_revision = next_revision;
-    let sequences = entries.iter().filter(|entry| entry.takes_sequence()).count();
-    pending.next_sequence += u64::try_from(sequences).unwrap_or(0);
-    Ok((entries, first_sequence))
+    planned
 }

@@ -34,7 +34,7 @@ pub use http::{
 };
 pub use metrics::Metrics;
 pub use planned::{Plan, Planned};
-pub use sources::{Observer, Running, Sources};
+pub use sources::{Observer, Readiness, Running, Sources};
 pub use supervisor::{PartState, PartStatus};
 
 /// A kind of event source.

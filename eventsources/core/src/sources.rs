@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zetes_api::EventSource as Object;
@@ -13,6 +15,25 @@ use crate::{Context, Deps, Factory, PartStatus};
 
 /// Starts EventSource objects.
 pub struct Sources;
+
+/// What an event source waits for before it opens anything: the consumers of its events. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Readiness(Shared<BoxFuture<'static, ()>>);
+
+impl Readiness {
+    /// Nothing to wait for.
+    pub fn at_once() -> Self {
+        Self::when(std::future::ready(()))
+    }
+
+    pub fn when(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(future.boxed().shared())
+    }
+
+    pub(crate) async fn wait(self) {
+        self.0.await;
+    }
+}
 
 /// A running EventSource object.
 #[derive(Debug)]
@@ -34,8 +55,13 @@ impl Observer {
 
 impl Sources {
     /// Starts every event whose kind is known to `factory`; the others have been told at load. One that fails never stops
-    /// the others.
-    pub fn start(object: &Object, factory: impl Fn(&str) -> Option<Factory>, deps: &Deps) -> Running {
+    /// the others. Nothing is received before `ready`.
+    pub fn start(
+        object: &Object,
+        factory: impl Fn(&str) -> Option<Factory>,
+        deps: &Deps,
+        ready: &Readiness,
+    ) -> Running {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let mut parts = Vec::new();
@@ -46,7 +72,7 @@ impl Sources {
             let names = (object_ref.namespace.clone(), object_ref.name.clone(), event);
             let filter = Filter::of(config);
             let cx = Context::new(deps.clone(), names, (factory.event_type(), filter), stop.clone());
-            tasks.spawn(supervise(factory, config.clone(), cx, part.clone()));
+            tasks.spawn(supervise(factory, config.clone(), cx, part.clone(), ready.clone()));
             parts.push(part);
         }
         Running { tasks, stop, parts: Arc::new(parts) }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tracing::{info, warn};
 use zetes_runtime::random_id;
 
+use crate::sources::Readiness;
 use crate::{Context, Error, Factory};
 
 /// First pause before a restart; each further one is twice as long.
@@ -70,30 +71,41 @@ impl Part {
 
 /// Runs until the context says stop; restarts after failures and panics, with growing pauses. A permanent failure waits for the
 /// stop: only a changed object can help.
-pub(crate) async fn supervise(factory: Factory, config: Value, cx: Context, part: Part) {
-    let mut pause = FIRST_PAUSE;
+pub(crate) async fn supervise(factory: Factory, config: Value, cx: Context, part: Part, ready: Readiness) {
+    let is_ready = tokio::select! {
+        biased;
+        () = cx.stopped() => false,
+        () = ready.wait() => true,
+    };
     cx.metrics().running.inc();
+    if is_ready {
+        keep_running(factory, &config, &cx, &part).await;
+    }
+    cx.metrics().running.dec();
+    part.set(PartState::Stopped);
+    info!(namespace = %cx.namespace(), eventSourceName = %cx.source(), eventName = %cx.event(), "event source stopped");
+}
+
+async fn keep_running(factory: Factory, config: &Value, cx: &Context, part: &Part) {
+    let mut pause = FIRST_PAUSE;
     loop {
         part.set(PartState::Serving);
         let begin = tokio::time::Instant::now();
-        let ended = AssertUnwindSafe(factory.run(&config, &cx)).catch_unwind().await;
+        let ended = AssertUnwindSafe(factory.run(config, cx)).catch_unwind().await;
         let error = match ended {
-            Ok(Ok(())) => break,
+            Ok(Ok(())) => return,
             Ok(Err(error)) => error,
             Err(_) => Error::Transient("the adapter panicked; this is a defect of Zetes".to_owned()),
         };
         if begin.elapsed() > HEALTHY_AFTER {
             pause = FIRST_PAUSE;
         }
-        if !wait(&cx, &part, &error, pause).await {
-            break;
+        if !wait(cx, part, &error, pause).await {
+            return;
         }
         cx.metrics().restarts.inc();
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    cx.metrics().running.dec();
-    part.set(PartState::Stopped);
-    info!(namespace = %cx.namespace(), eventSourceName = %cx.source(), eventName = %cx.event(), "event source stopped");
 }
 
 /// `false` when it is time to stop.

@@ -13,9 +13,6 @@ use zetes_api::{
     DependencyName, Event, EventError, EventRef, IdempotencyKey, Namespace, ObjectName, Role, TriggerName,
 };
 
-/// The bucket; its keys begin with the namespace (S44).
-const BUCKET: &str = "dead-letters";
-
 /// Names a dead letter: `<namespace>/<milliseconds>-<beginning of the round's key>`. Ids of a namespace sort by age.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -32,7 +29,7 @@ impl DeadLetterId {
     }
 
     pub(crate) fn state_key(&self) -> StateKey {
-        StateKey::new(BUCKET, self.0.clone())
+        StateKey::new(DeadLetters::BUCKET, self.0.clone())
     }
 }
 
@@ -136,6 +133,9 @@ impl DeadLetter {
 pub struct DeadLetters(Arc<dyn Bus>);
 
 impl DeadLetters {
+    /// The bucket in which they are kept; its keys begin with the namespace (S44).
+    pub const BUCKET: &str = "dead-letters";
+
     pub fn of(bus: Arc<dyn Bus>) -> Self {
         Self(bus)
     }
@@ -145,7 +145,7 @@ impl DeadLetters {
     /// # Errors
     /// The bus can't be read.
     pub async fn list(&self) -> Result<Vec<DeadLetter>, BusError> {
-        let entries = self.0.list(BUCKET.to_owned(), String::new()).await?;
+        let entries = self.0.list(Self::BUCKET.to_owned(), String::new()).await?;
         let letters = entries.into_iter().filter_map(|(key, entry)| {
             serde_json::from_slice(&entry.value)
                 .map_err(|error| tracing::warn!(id = key.key, %error, "a dead letter can't be read"))

@@ -8,6 +8,8 @@ mod context;
 mod dead_letters;
 mod erased;
 mod error;
+mod keeper;
+mod lease;
 mod metrics;
 pub mod parameters;
 mod planning;

@@ -56,7 +56,7 @@ pub struct Metrics {
     expired: Family<TriggerLabels, Counter>,
     skipped: Family<TriggerLabels, Counter>,
     dead_lettered: Family<ReasonLabels, Counter>,
-    dead_letters: Gauge,
+    dead_letters: Family<[(&'static str, String); 1], Gauge>,
     attempts: Family<OutcomeLabels, Counter>,
     end_to_end: Times,
     action: Times,
@@ -80,7 +80,7 @@ impl Metrics {
             expired: Family::default(),
             skipped: Family::default(),
             dead_lettered: Family::default(),
-            dead_letters: Gauge::default(),
+            dead_letters: Family::default(),
             attempts: Family::default(),
             end_to_end: Family::new_with_constructor(times),
             action: Family::new_with_constructor(times),
@@ -132,8 +132,8 @@ impl Metrics {
     }
 
     /// Dead letters on the bus: set at the start by whoever counted them, moved by runners and by whoever discards.
-    pub fn dead_letters(&self) -> Gauge {
-        self.dead_letters.clone()
+    pub fn dead_letters(&self, bus: &str) -> Gauge {
+        self.dead_letters.get_or_create(&[("bus", bus.to_owned())]).clone()
     }
 
     /// The metrics of one trigger, zero from the start.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bus_core::{Bus, BusError, Change, Consumer, ConsumerName, Delivery, StateKey, Ticket};
 use futures_util::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prometheus_client::metrics::gauge::Gauge;
 use sensor_engine::{Effect, Failure, Input, Machine, Match, Round, TicketId};
 use tokio::sync::{mpsc, oneshot};
@@ -22,8 +22,9 @@ use zetes_api::{Decision, Role};
 use zetes_runtime::Clock;
 
 use crate::erased::Action;
+use crate::lease::{Lease, RENEWAL};
 use crate::metrics::TriggerMetrics;
-use crate::sensors::{ACK_DEADLINE, Deps, RedriveError, Status, TriggerState};
+use crate::sensors::{ACK_DEADLINE, Deps, RedriveError, Status};
 use crate::{DeadLetter, Error, Outcome};
 
 /// Deliveries of one fetch, and ends of attempts of one step.
@@ -35,6 +36,8 @@ const WAITING_SHOWN: usize = 20;
 /// First pause after the bus has refused a commit; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pause after the bus could not be read.
+const FETCH_PAUSE: SignedDuration = SignedDuration::from_millis(500);
 
 /// The bucket of a trigger's state.
 pub(crate) fn bucket(consumer: &ConsumerName) -> String {
@@ -42,8 +45,10 @@ pub(crate) fn bucket(consumer: &ConsumerName) -> String {
 }
 
 /// One trigger, with everything it needs to run.
-pub(crate) struct Runner {
+pub(crate) struct Runner<'k> {
     bus: Arc<dyn Bus>,
+    /// Held where this trigger must be alone and others use the same bus.
+    lease: Option<Lease>,
     clock: Clock,
     consumer: ConsumerName,
     deliveries: Box<dyn Consumer>,
@@ -51,11 +56,14 @@ pub(crate) struct Runner {
     /// What the machine said when it was restored.
     first: Vec<Effect>,
     actions: Actions,
-    redrives: mpsc::Receiver<Redrive>,
+    redrives: &'k mut mpsc::Receiver<Redrive>,
+    status: &'k Status,
     attempts: JoinSet<Ended>,
     tickets: BTreeMap<TicketId, Ticket>,
     next_ticket: TicketId,
     wake_at: Option<Timestamp>,
+    /// Nothing is fetched before: the bus could not be used a moment ago.
+    fetch_at: Option<Timestamp>,
     max_in_flight: usize,
     metrics: TriggerMetrics,
     /// Dead letters of the whole bus.
@@ -70,6 +78,7 @@ struct Ended {
 }
 
 /// The actions of a trigger.
+#[derive(Clone)]
 pub(crate) struct Actions {
     pub(crate) main: Arc<Action>,
     pub(crate) dlq_trigger: Option<Arc<Action>>,
@@ -84,25 +93,29 @@ pub(crate) struct Redrive {
 
 /// What woke the loop.
 enum Woken {
+    Again,
     Inputs(Vec<Input>),
     Deliveries(Vec<Delivery>),
     Redrive(Box<Redrive>),
     StillAtWork,
+    Renew,
     Stop,
 }
 
-impl Runner {
+impl<'k> Runner<'k> {
     pub(crate) fn new(
         deps: &Deps,
         (consumer, deliveries): (ConsumerName, Box<dyn Consumer>),
         (machine, first): (Machine, Vec<Effect>),
         actions: Actions,
-        redrives: mpsc::Receiver<Redrive>,
-        max_in_flight: usize,
+        redrives: &'k mut mpsc::Receiver<Redrive>,
+        status: &'k Status,
+        (max_in_flight, lease): (usize, Option<Lease>),
     ) -> Self {
         let metrics = deps.metrics.of_trigger(&consumer.namespace, &consumer.sensor, &consumer.trigger);
         Self {
             bus: deps.bus.clone(),
+            lease,
             clock: deps.clock.clone(),
             consumer,
             deliveries,
@@ -110,36 +123,29 @@ impl Runner {
             first,
             actions,
             redrives,
+            status,
             attempts: JoinSet::new(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
             wake_at: None,
+            fetch_at: None,
             max_in_flight,
             metrics,
-            dead_letters: deps.metrics.dead_letters(),
+            dead_letters: deps.metrics.dead_letters(&deps.bus_name),
         }
     }
 
-    /// Runs until `stop`, then finishes the attempts in hand. Ends early only when the bus is closed or damaged, or another runner
-    /// has taken over; the status says so.
-    pub(crate) async fn run(mut self, stop: CancellationToken, status: Status) {
-        let ended = self.work(&stop, &status).await;
-        let state = match ended {
-            Ok(()) | Err(BusError::Closed) => TriggerState::Stopped,
-            Err(error) => {
-                error!(consumer = %self.consumer, %error, "the trigger has stopped");
-                TriggerState::Failed { error: error.to_string() }
-            }
-        };
-        status.lock().unwrap_or_else(PoisonError::into_inner).state = state;
-    }
-
-    async fn work(&mut self, stop: &CancellationToken, status: &Status) -> Result<(), BusError> {
+    /// Runs until `stop`, then finishes the attempts in hand.
+    ///
+    /// # Errors
+    /// [`BusError::Conflict`] when the lease was lost: what was not committed is handed to whoever has it now. Others as the bus says.
+    pub(crate) async fn run(mut self, stop: &CancellationToken) -> Result<(), BusError> {
         let first = std::mem::take(&mut self.first);
         self.carry_out(first).await?;
         loop {
-            self.tell(status);
+            self.tell();
             match self.woken(stop).await? {
+                Woken::Again => {}
                 Woken::Inputs(inputs) => self.step(inputs).await?,
                 Woken::Deliveries(deliveries) => {
                     let inputs = self.judged(deliveries).await;
@@ -149,21 +155,25 @@ impl Runner {
                 Woken::StillAtWork => {
                     self.deliveries.progress(&self.tickets.values().cloned().collect::<Vec<_>>());
                 }
+                Woken::Renew => self.commit(Vec::new()).await?,
                 Woken::Stop => break,
             }
         }
         while let Some(inputs) = self.ended().await {
             self.step(inputs).await?;
-            self.tell(status);
+            self.tell();
         }
-        Ok(())
+        match self.lease {
+            Some(lease) => lease.release().await,
+            None => Ok(()),
+        }
     }
 
-    fn tell(&self, status: &Status) {
+    fn tell(&self) {
         let count = self.machine.waiting_count();
         self.metrics.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
         let waiting = self.machine.waiting().map(|(_, event)| event).take(WAITING_SHOWN).collect();
-        let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.in_hand = self.machine.in_hand();
         status.waiting_events = count;
         status.waiting = waiting;
@@ -175,6 +185,8 @@ impl Runner {
         let room = self.max_in_flight.saturating_sub(self.machine.in_hand()).min(batch);
         let (clock, wake_at) = (self.clock.clone(), self.wake_at);
         let still = clock.sleep(ACK_DEADLINE / 3);
+        let renew = clock.sleep(RENEWAL);
+        let fetch_at = self.fetch_at;
         tokio::select! {
             () = stop.cancelled() => Ok(Woken::Stop),
             Some(ended) = self.attempts.join_next(), if !self.attempts.is_empty() => {
@@ -187,11 +199,23 @@ impl Runner {
                 self.wake_at = None;
                 Ok(Woken::Inputs(vec![Input::Tick]))
             }
-            deliveries = self.deliveries.fetch(room), if room > 0 => {
-                Ok(Woken::Deliveries(deliveries?))
+            deliveries = self.deliveries.fetch(room), if room > 0 && fetch_at.is_none() => {
+                match deliveries {
+                    Err(error) if error.is_transient() => {
+                        debug!(consumer = %self.consumer, %error, "nothing can be fetched now");
+                        self.fetch_at = Some(self.clock.now() + FETCH_PAUSE);
+                        Ok(Woken::Again)
+                    }
+                    deliveries => Ok(Woken::Deliveries(deliveries?)),
+                }
+            }
+            () = clock.sleep_until(fetch_at.unwrap_or(Timestamp::MAX)), if fetch_at.is_some() => {
+                self.fetch_at = None;
+                Ok(Woken::Again)
             }
             Some(redrive) = self.redrives.recv() => Ok(Woken::Redrive(Box::new(redrive))),
             () = still, if !self.tickets.is_empty() => Ok(Woken::StillAtWork),
+            () = renew, if self.lease.is_some() => Ok(Woken::Renew),
         }
     }
 
@@ -362,13 +386,15 @@ impl Runner {
     }
 
     /// Commits, as often as it takes: what was decided is neither skipped nor reordered.
-    async fn commit(&self, changes: Vec<Change>) -> Result<(), BusError> {
+    async fn commit(&mut self, changes: Vec<Change>) -> Result<(), BusError> {
         let mut pause = FIRST_PAUSE;
-        if changes.is_empty() {
-            return Ok(());
-        }
         loop {
-            match self.bus.commit(changes.clone()).await {
+            let committed = match &mut self.lease {
+                Some(lease) => lease.commit(changes.clone()).await,
+                None if changes.is_empty() => Ok(()),
+                None => self.bus.commit(changes.clone()).await,
+            };
+            match committed {
                 Err(error) if error.is_transient() => {
                     warn!(consumer = %self.consumer, %error, ?pause, "the bus did not take a decision, trying again");
                     self.clock.sleep(pause).await;

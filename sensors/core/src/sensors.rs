@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus_core::{Bus, BusError, ConsumerName, Interest, Start, StateKey, Subscription};
-use sensor_engine::{Machine, Rules};
+use bus_core::{Bus, ConsumerName, Interest, Start, Subscription};
+use sensor_engine::Rules;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zetes_api::{EventRef, Sensor, Trigger, TriggerName};
 use zetes_runtime::{Clock, Secrets};
 
 use crate::erased::Action;
+use crate::keeper::Keeper;
 use crate::metrics::Metrics;
-use crate::runner::{Actions, Redrive, Runner, bucket};
+use crate::runner::{Actions, Redrive};
 use crate::{Context, DeadLetter, Error, Factory, Parameters};
 
 /// Rounds in hand at a time, per trigger, when the Sensor says nothing.
@@ -30,12 +31,17 @@ const START_FROM_ANNOTATION: &str = "zetes.dev/start-from";
 /// Behaviours of the reference, separated by commas.
 const COMPAT_ANNOTATION: &str = "zetes.dev/compat";
 /// A delivery whose runner has not been heard of for so long is handed out again.
-pub(crate) const ACK_DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const ACK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What all Sensors of a process share. Cheap to clone.
 #[derive(Clone)]
 pub struct Deps {
+    /// The bus of the Sensor's EventBus.
     pub bus: Arc<dyn Bus>,
+    /// Names that bus in metrics.
+    pub bus_name: Arc<str>,
+    /// Names this process to others that share the bus.
+    pub process: Arc<str>,
     pub clock: Clock,
     pub secrets: Secrets,
     pub metrics: Metrics,
@@ -46,9 +52,10 @@ pub struct Deps {
 /// Prepares Sensor objects.
 pub struct Sensors;
 
-/// A Sensor whose consumers are durable: from now on it misses nothing, and it does nothing yet.
+/// A Sensor that is compiled and does nothing yet.
 pub struct Prepared {
-    runners: Vec<(Runner, Status)>,
+    keepers: Vec<Keeper>,
+    attached: Vec<watch::Receiver<bool>>,
     statuses: Vec<Status>,
     redrives: Redrives,
 }
@@ -60,6 +67,7 @@ type Redrives = BTreeMap<TriggerName, mpsc::Sender<Redrive>>;
 pub struct Running {
     tasks: JoinSet<()>,
     stop: CancellationToken,
+    attached: Vec<watch::Receiver<bool>>,
     statuses: Vec<Status>,
     redrives: Redrives,
 }
@@ -99,44 +107,57 @@ pub struct TriggerStatus {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum TriggerState {
+    Starting,
     Serving,
-    Failed { error: String },
+    /// The bus can't be used; it begins by itself when it can.
+    Waiting {
+        reason: String,
+    },
+    /// Another process runs it; this one takes over when that one ends.
+    Standby {
+        holder: String,
+    },
+    Failed {
+        error: String,
+    },
     Stopped,
 }
 
 pub(crate) type Status = Arc<Mutex<TriggerStatus>>;
 
 impl Sensors {
-    /// Subscribes every trigger whose kind is known to `factory`; the others have been told at load. One that can't run is told in its
+    /// Compiles every trigger whose kind is known to `factory`; the others have been told at load. One that can't run is told in its
     /// status and never stops the others.
-    ///
-    /// # Errors
-    /// The bus can't be used.
-    pub async fn prepare(
-        sensor: &Sensor,
-        known: impl Fn(&str) -> Option<Factory>,
-        deps: &Deps,
-    ) -> Result<Prepared, BusError> {
-        let mut prepared = Prepared { runners: Vec::new(), statuses: Vec::new(), redrives: BTreeMap::new() };
+    pub fn prepare(sensor: &Sensor, known: impl Fn(&str) -> Option<Factory>, deps: &Deps) -> Prepared {
+        let mut prepared = Prepared {
+            keepers: Vec::new(),
+            attached: Vec::new(),
+            statuses: Vec::new(),
+            redrives: BTreeMap::new(),
+        };
         for (index, trigger) in sensor.spec.triggers.iter().enumerate() {
             let Some(template) = &trigger.template else { continue };
             let Some(factory) = template.action().and_then(|(kind, _)| known(kind)) else { continue };
             let name = format!("{} trigger `{}`", sensor.object_ref(), template.name);
-            let status = TriggerStatus {
-                name,
-                state: TriggerState::Serving,
-                in_hand: 0,
-                waiting_events: 0,
-                waiting: Vec::new(),
-            };
+            let state = TriggerState::Starting;
+            let status = TriggerStatus { name, state, in_hand: 0, waiting_events: 0, waiting: Vec::new() };
             let status = Arc::new(Mutex::new(status));
             prepared.statuses.push(status.clone());
             match compiled(sensor, index, trigger, (factory, &known), deps) {
                 Ok((rules, actions)) => {
                     let (redrive, redrives) = mpsc::channel(REDRIVES);
+                    let (attached, is_attached) = watch::channel(false);
                     prepared.redrives.insert(rules.trigger().clone(), redrive);
-                    let runner = subscribe(sensor, rules, actions, redrives, deps).await?;
-                    prepared.runners.push((runner, status));
+                    prepared.attached.push(is_attached);
+                    prepared.keepers.push(Keeper {
+                        deps: deps.clone(),
+                        subscription: subscription(sensor, &rules),
+                        rules: Arc::new(rules),
+                        actions,
+                        redrives,
+                        status,
+                        attached,
+                    });
                 }
                 Err(error) => {
                     status.lock().unwrap_or_else(PoisonError::into_inner).state =
@@ -144,7 +165,7 @@ impl Sensors {
                 }
             }
         }
-        Ok(prepared)
+        prepared
     }
 }
 
@@ -197,33 +218,23 @@ fn action(sensor: &Sensor, trigger: &Trigger, factory: Factory, deps: &Deps) -> 
     Action::new(factory, template, parameters, cx).map(Arc::new).map_err(told)
 }
 
-async fn subscribe(
-    sensor: &Sensor,
-    rules: Rules,
-    actions: Actions,
-    redrives: mpsc::Receiver<Redrive>,
-    deps: &Deps,
-) -> Result<Runner, BusError> {
-    let consumer = ConsumerName {
-        namespace: rules.namespace().clone(),
-        sensor: rules.sensor().clone(),
-        trigger: rules.trigger().clone(),
-    };
-    let max_in_flight = max_in_flight(sensor);
-    let interests =
-        rules.interests().into_iter().map(|one| Interest { source: one.source, subject: one.subject });
-    let subscription = Subscription {
-        consumer: consumer.clone(),
+fn subscription(sensor: &Sensor, rules: &Rules) -> Subscription {
+    let interests = rules.interests().into_iter().map(|one| Interest {
+        source: one.source,
+        subject: one.subject,
+        dependency: one.dependency,
+    });
+    Subscription {
+        consumer: ConsumerName {
+            namespace: rules.namespace().clone(),
+            sensor: rules.sensor().clone(),
+            trigger: rules.trigger().clone(),
+        },
         interests: interests.collect(),
         start: start(sensor),
         ack_deadline: ACK_DEADLINE,
-        max_in_flight,
-    };
-    let deliveries = deps.bus.subscribe(subscription).await?;
-    let stored = deps.bus.list(bucket(&consumer), String::new()).await?;
-    let stored = stored.into_iter().map(|(StateKey { key, .. }, entry)| (key, entry.value.to_vec()));
-    let (machine, effects) = Machine::restore(Arc::new(rules), stored, deps.clock.now());
-    Ok(Runner::new(deps, (consumer, deliveries), (machine, effects), actions, redrives, max_in_flight))
+        max_in_flight: max_in_flight(sensor),
+    }
 }
 
 fn max_in_flight(sensor: &Sensor) -> usize {
@@ -241,20 +252,32 @@ fn start(sensor: &Sensor) -> Start {
 }
 
 impl Prepared {
-    /// Begins to fetch and fire.
+    /// Subscribes, fetches and fires, as soon as the bus can be used.
     pub fn start(self) -> Running {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        for (runner, status) in self.runners {
-            tasks.spawn(runner.run(stop.clone(), status));
+        for keeper in self.keepers {
+            tasks.spawn(keeper.run(stop.clone()));
         }
-        Running { tasks, stop, statuses: self.statuses, redrives: self.redrives }
+        let Self { attached, statuses, redrives, .. } = self;
+        Running { tasks, stop, attached, statuses, redrives }
     }
 }
 
 impl Running {
     pub fn observer(&self) -> Observer {
         Observer { statuses: self.statuses.clone(), redrives: self.redrives.clone() }
+    }
+
+    /// Returns when every trigger that runs has a durable consumer: from then on it misses nothing. Cancel safe.
+    pub fn attached(&self) -> impl Future<Output = ()> + Send + 'static {
+        let attached = self.attached.clone();
+        async move {
+            for mut one in attached {
+                // A trigger that has ended will not be attached any more.
+                drop(one.wait_for(|is_attached| *is_attached).await);
+            }
+        }
     }
 
     /// Fetches nothing more and finishes what is in hand; what is left after `grace` stays on the bus.

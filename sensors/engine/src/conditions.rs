@@ -12,6 +12,8 @@ const MAX_DEPTH: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conditions {
     root: Expression,
+    /// As often as they are mentioned, in the order of the text.
+    mentions: Vec<DependencyName>,
     names: BTreeSet<DependencyName>,
     immediate: bool,
 }
@@ -56,10 +58,11 @@ impl Conditions {
     }
 
     fn from_root(root: Expression) -> Self {
-        let mut names = BTreeSet::new();
-        root.collect_names(&mut names);
+        let mut mentions = Vec::new();
+        root.collect_names(&mut mentions);
+        let names = mentions.iter().cloned().collect();
         let immediate = !root.has_and();
-        Self { root, names, immediate }
+        Self { root, mentions, names, immediate }
     }
 
     /// Whether they hold when these dependencies have an event.
@@ -76,6 +79,11 @@ impl Conditions {
     /// Every dependency they mention.
     pub fn names(&self) -> &BTreeSet<DependencyName> {
         &self.names
+    }
+
+    /// Every mention of a dependency, in the order of the text.
+    pub fn mentions(&self) -> &[DependencyName] {
+        &self.mentions
     }
 
     /// Whether every accepted event fires by itself: there is no `&&`.
@@ -139,12 +147,14 @@ fn nearest<'a>(name: &str, known: &'a [DependencyName]) -> Option<&'a Dependency
 }
 
 impl Expression {
-    fn collect_names(&self, names: &mut BTreeSet<DependencyName>) {
+    fn collect_names(&self, mentions: &mut Vec<DependencyName>) {
         match self {
-            Self::Name(name) => {
-                names.insert(name.clone());
+            Self::Name(name) => mentions.push(name.clone()),
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.collect_names(mentions);
+                }
             }
-            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.collect_names(names)),
         }
     }
 

@@ -5,8 +5,6 @@ use std::fmt::Write;
 use regex::{Regex, RegexBuilder};
 use zetes_api::{EventName, ObjectName};
 
-use crate::model::Interest;
-
 /// Characters that make a name a pattern. `}` and `]` alone are ordinary.
 const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
 
@@ -48,11 +46,11 @@ impl Glob {
     }
 
     /// What to ask the bus for. A pattern in the source widens both: `h*` may also swallow a `__` of the subject.
-    pub fn interest(&self) -> Interest {
+    pub fn asks_for(&self) -> (Option<ObjectName>, Option<EventName>) {
         let source = (!self.source.contains(SPECIAL)).then(|| ObjectName::from(self.source.as_str()));
         let subject = (source.is_some() && !self.subject.contains(SPECIAL))
             .then(|| EventName::from(self.subject.as_str()));
-        Interest { source, subject }
+        (source, subject)
     }
 }
 

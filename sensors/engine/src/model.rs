@@ -58,6 +58,8 @@ pub struct Accepted {
 pub struct Interest {
     pub source: Option<ObjectName>,
     pub subject: Option<EventName>,
+    /// The dependency that asks for them; of several, the one that the conditions mention last.
+    pub dependency: DependencyName,
 }
 
 /// The key of one stored piece of a machine's state: `waiting/<digest>` or `round/<key>`.

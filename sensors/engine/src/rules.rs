@@ -4,7 +4,7 @@ mod extension;
 mod limits;
 mod lint;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -146,10 +146,15 @@ impl Rules {
         &self.trigger
     }
 
-    /// Which events to ask the bus for; an event outside of them would be settled without a record. No two are equal.
+    /// Which events to ask the bus for; an event outside of them would be settled without a record. No two ask for the same.
     pub fn interests(&self) -> Vec<Interest> {
-        let interests: BTreeSet<_> = self.dependencies.iter().map(|rule| rule.glob.interest()).collect();
-        interests.into_iter().collect()
+        let rule_of = |name: &&DependencyName| self.dependencies.iter().find(|rule| rule.name == **name);
+        let rules = self.conditions.mentions().iter().filter_map(|name| rule_of(&name));
+        let asked: BTreeMap<_, _> = rules.map(|rule| (rule.glob.asks_for(), rule.name.clone())).collect();
+        asked
+            .into_iter()
+            .map(|((source, subject), dependency)| Interest { source, subject, dependency })
+            .collect()
     }
 
     /// A digest of the trigger and of what it depends on: equal definitions have equal versions.
@@ -198,6 +203,11 @@ impl Rules {
     /// Whether an event could come again while it waits or is gathered.
     pub(crate) fn remembers_events(&self) -> bool {
         !self.conditions.is_immediate() || self.flow.gathers()
+    }
+
+    /// Whether one machine must see all of its events: something waits, is counted or is spaced. Otherwise several may share them.
+    pub fn must_be_alone(&self) -> bool {
+        self.remembers_events() || self.flow.has_lanes() || self.spacing.is_some()
     }
 
     pub(crate) fn join(&self) -> &Join {

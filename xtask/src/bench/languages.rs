@@ -51,7 +51,10 @@ fn benches(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
         metadata.get("packages").and_then(|packages| packages.as_array()).context("no packages")?;
     let text = |value: &serde_json::Value, pointer: &str| Some(value.pointer(pointer)?.as_str()?.to_owned());
     let mut benches = Vec::new();
-    for package in packages {
+    let is_driver = |package: &&serde_json::Value| {
+        text(package, "/name").is_some_and(|name| super::bus::DRIVERS.contains(&name.as_str()))
+    };
+    for package in packages.iter().filter(|package| !is_driver(package)) {
         let targets = package.get("targets").and_then(|targets| targets.as_array());
         for target in
             targets.into_iter().flatten().filter(|target| text(target, "/kind/0").as_deref() == Some("bench"))

@@ -1,5 +1,6 @@
 //! Benchmarks end to end: the real executable, real sockets, a real disk, beside the bare disk in the same run.
 
+mod bus;
 mod disk;
 mod first_light;
 mod http;
@@ -22,6 +23,14 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
     },
+    /// Publish and consume on every bus, beside the bare client or disk; fails where one is too slow.
+    Bus {
+        /// Only these: embedded, jetstream, kafka.
+        only: Vec<String>,
+        /// Also what takes minutes: a start with ten million unread events.
+        #[arg(long)]
+        large: bool,
+    },
     /// What languages and engine cost per event, beside the times they have; fails where one takes longer.
     Languages,
 }
@@ -29,6 +38,7 @@ pub(crate) enum Bench {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Bus { only, large } => bus::run(&only, large),
             Self::Languages => languages::run(),
             Self::FirstLight { binary, seconds } => first_light::run(binary, Duration::from_secs(seconds)),
         }

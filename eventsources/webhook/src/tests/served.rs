@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_core::{Bus, EntryBody, MemoryBus, ReadFilter, Retention};
-use eventsource_core::{Deps, Factory, Front, Metrics, Running, Sources};
+use bus_core::{Bus, EntryBody, EntryKind, MemoryBus, ReadFilter, Retention};
+use eventsource_core::{Deps, Factory, Front, Metrics, Readiness, Running, Sources};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -45,7 +45,7 @@ async fn serve(spec: Value, secrets: SecretsBuilder, retention: Retention) -> Se
     };
     let object: EventSource =
         serde_json::from_value(json!({"metadata": {"name": "hooks"}, "spec": spec})).unwrap();
-    let running = Sources::start(&object, factory, &deps);
+    let running = Sources::start(&object, factory, &deps, &Readiness::at_once());
     let opened = async {
         loop {
             if let Some(address) = front.local_addr(0).await {
@@ -79,8 +79,7 @@ impl Served {
 
     /// The data of every event on the bus.
     async fn data(&self) -> Vec<String> {
-        let filter = ReadFilter { events: true, ..ReadFilter::default() };
-        let page = self.bus.read(0..u64::MAX, filter).await.unwrap();
+        let page = self.bus.read(EntryKind::Event, 0..u64::MAX, ReadFilter::default()).await.unwrap();
         let events = page.entries.into_iter().filter_map(|entry| match entry.body {
             EntryBody::Event(event) => Some(event.data_text().unwrap().to_owned()),
             EntryBody::Record(_) => None,

@@ -159,6 +159,11 @@ impl Flow {
         self.gate != Gate::Open
     }
 
+    /// Whether rounds of a key wait for each other.
+    pub(crate) fn has_lanes(&self) -> bool {
+        self.key.is_some() || self.max_in_flight.is_some()
+    }
+
     /// The value of `key` in a round; empty without one, or where the round has no such value.
     pub(crate) fn key_of(&self, events: &BTreeMap<DependencyName, Arc<Event>>) -> Arc<str> {
         let found = self.key.as_ref().and_then(|key| key.of(events.get(&key.dependency)?));

@@ -115,6 +115,36 @@ pub(super) fn fail(
 }
 
 #[test]
+fn of_dependencies_that_ask_for_the_same_the_last_one_mentioned_gives_the_name() {
+    let dependency =
+        |name: &str, event: &str| json!({"name": name, "eventSourceName": "src", "eventName": event});
+    let sensor: Sensor = serde_json::from_value(json!({
+        "metadata": {"name": "s"},
+        "spec": {
+            "dependencies": [dependency("a", "push"), dependency("b", "push"), dependency("c", "p*")],
+            "triggers": [{"template": {"name": "t", "conditions": "(b && c) || a || b", "log": {}}}],
+        },
+    }))
+    .unwrap();
+    let interests = Rules::compile(&"ci".into(), &sensor, 0).unwrap().interests();
+    let told: Vec<_> = interests
+        .iter()
+        .map(|one| (one.subject.as_ref().map(ToString::to_string), one.dependency.as_str()))
+        .collect();
+    assert_eq!(told, [(None, "c"), (Some("push".to_owned()), "b")]);
+}
+
+#[test]
+fn a_machine_that_keeps_nothing_between_events_need_not_be_alone() {
+    let alone = |conditions: &str, trigger: Value| rules(conditions, &trigger).must_be_alone();
+    assert!(!alone("a || b", json!({"retryStrategy": {"steps": 3}})));
+    assert!(alone("a && b", json!({})));
+    assert!(alone("a", json!({"rateLimit": {"unit": "Second", "requestsPerUnit": 1}})));
+    assert!(alone("a", json!({"zetes": {"maxInFlight": 1}})));
+    assert!(alone("a", json!({"zetes": {"debounce": {"wait": "5s"}}})));
+}
+
+#[test]
 fn an_immediate_event_is_settled_when_its_action_has_ended() {
     let mut machine = machine("a", &json!({}));
     let effects = arrive(&mut machine, 1, "a", "a1");

@@ -42,6 +42,8 @@ pub(super) struct Server {
     access_secret: Option<SecretKeyRef>,
     tls: Option<Tls>,
     config: StreamConfig,
+    /// What is not written in `config`.
+    unwritten: Retention,
 }
 
 /// What carries the EventBus; `jetstream_url` is the server that carries those of kind `jetstream`.
@@ -49,13 +51,14 @@ pub(super) fn carried(bus: &EventBus, jetstream_url: Option<&str>) -> Carried {
     match bus.spec.carrier() {
         Some(Carrier::JetStreamExotic(JetStreamExotic { url, access_secret, tls, stream_config })) => {
             let config = StreamConfig::parse(&stream_config).unwrap_or_default();
-            Carried::JetStream(Box::new(Server { url, access_secret, tls, config }))
+            Carried::JetStream(Box::new(Server { url, access_secret, tls, config, unwritten: unlimited() }))
         }
         Some(Carrier::NatsExotic(exotic)) => Carried::JetStream(Box::new(Server {
             url: exotic.url,
             access_secret: exotic.access_secret,
             tls: None,
             config: StreamConfig::default(),
+            unwritten: unlimited(),
         })),
         Some(Carrier::JetStream(jetstream)) => {
             let Some(url) = jetstream_url else { return Carried::Embedded };
@@ -65,6 +68,8 @@ pub(super) fn carried(bus: &EventBus, jetstream_url: Option<&str>) -> Carried {
                 access_secret: None,
                 tls: None,
                 config: config.unwrap_or_default(),
+                // A server reserves the bytes that it is asked for.
+                unwritten: Retention { max_bytes: None, ..Retention::default() },
             }))
         }
         Some(Carrier::Kafka(kafka)) => Carried::Kafka(Box::new(kafka)),
@@ -145,6 +150,12 @@ impl Embedded {
     }
 }
 
+/// An existing server's stream as the reference makes it (spec/control-plane.md 2.3, "absent").
+fn unlimited() -> Retention {
+    let duplicate_window = Duration::from_mins(2);
+    Retention { max_age: None, max_bytes: None, max_events: None, discard_old: false, duplicate_window }
+}
+
 /// What is not written keeps its default; limits that are negative or 0 are none.
 fn retention(config: &StreamConfig, default: &Retention) -> Retention {
     let limit = |written: Option<i64>, default: Option<u64>| match written {
@@ -200,7 +211,7 @@ fn jetstream(object: &EventBus, server: Server, means: &Means) -> bus_jetstream:
         namespace,
         name,
         stream: bus_jetstream::Stream {
-            retention: retention(&server.config, &Retention::default()),
+            retention: retention(&server.config, &server.unwritten),
             replicas: server.config.replicas.unwrap_or(1),
             discard_written: server.config.discard.is_some(),
         },
@@ -237,6 +248,8 @@ fn kafka(object: &EventBus, brokers: Kafka, means: &Means) -> bus_kafka::Options
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(defaults.partitions),
         replication: written(REPLICATION_ANNOTATION).and_then(|text| text.trim().parse().ok()),
+        // Topics have no limit of bytes of their own, either.
+        retention: Retention { max_bytes: None, ..Retention::default() },
         group: bus_kafka::Group { name: some(group.group_name), oldest: group.oldest },
         clock: means.clock.clone(),
         ..defaults
@@ -291,7 +304,8 @@ mod tests {
             (options.connection.url.as_str(), options.stream.retention.max_events),
             ("nats://n:4222", Some(10))
         );
-        assert!(!options.stream.retention.discard_old && !options.stream.discard_written);
+        let retention = Retention { max_events: Some(10), ..unlimited() };
+        assert_eq!(options.stream, bus_jetstream::Stream { retention, ..bus_jetstream::Stream::default() });
     }
 
     #[test]

@@ -43,7 +43,7 @@ spec:
           url: {}
           method: POST
           payload: [{{src: {{dependencyName: post, dataKey: body.number}}, dest: number}}]
-      retryStrategy: {{steps: 10, duration: 20ms, jitter: 0}}
+      retryStrategy: {{steps: 100000, duration: 100ms, jitter: 0}}
 "#,
         target.url("/call")
     )
@@ -66,11 +66,7 @@ enum Ground {
 impl Ground {
     fn event_bus(&self) -> Option<String> {
         match self {
-            Self::Embedded => None,
-            // Room for what is unread; what is read makes way.
-            Self::SmallDisk(_) => {
-                Some(event_bus("{jetstream: {version: latest, streamConfig: 'maxBytes: 70000000'}}"))
-            }
+            Self::Embedded | Self::SmallDisk(_) => None,
             Self::JetStream(_, proxy) => {
                 Some(event_bus(&format!("{{jetstreamExotic: {{url: 'nats://{}'}}}}", proxy.address())))
             }
@@ -238,6 +234,8 @@ async fn chaos(name: &str, mut ground: Ground, mut zetes: Zetes, target: Target,
                 harmed += 1;
                 let dice = random();
                 let before = *refused.lock().unwrap();
+                // What is read would make way on a full disk, so that nothing may be read meanwhile.
+                target.set_down(harm == Harm::Disk);
                 ground.harm(harm, dice);
                 clock.sleep(Duration::from_millis(300 + random() % 1_500)).await;
                 if harm == Harm::Disk {
@@ -247,6 +245,7 @@ async fn chaos(name: &str, mut ground: Ground, mut zetes: Zetes, target: Target,
                     .await;
                 }
                 ground.heal(harm, dice);
+                target.set_down(false);
             }
         }
     }

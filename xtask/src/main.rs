@@ -2,6 +2,7 @@
 
 mod bench;
 mod chaos;
+mod contract;
 mod fuzz;
 mod house;
 mod services;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::contract;
 use crate::services::Place;
 use crate::tidy;
 use crate::tools::Tools;
@@ -35,6 +36,7 @@ fn check(root: &Path, tools: &Tools, services: &Path) -> Result<()> {
     })?;
     step("build", || cargo(root, &["build", "--quiet", "--workspace", "--all-targets"]))?;
     step("examples in the documentation", || cargo(root, &["test", "--quiet", "--workspace", "--doc"]))?;
+    step("contract", || contract::count(root, tools))?;
     step("tests", || {
         let mut nextest = tools.cargo("nextest");
         nextest.args(["run", "--workspace", "--profile", "ci"]).env("INSTA_UPDATE", "no");

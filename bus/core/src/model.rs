@@ -287,6 +287,9 @@ pub enum BusError {
     /// The disk or the server failed or refused; trying again may help.
     #[error("the bus can't be used: {0}")]
     Unavailable(String),
+    /// It has no place on this bus, a name that its layout can't hold for example; trying again will not help.
+    #[error("the bus can't carry it: {0}")]
+    Refused(String),
     /// What is stored can't be understood; trying again will not help.
     #[error("the bus is damaged: {0}")]
     Damaged(String),

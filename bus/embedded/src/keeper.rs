@@ -183,7 +183,9 @@ impl Keeper {
     /// Removes what nobody needs, oldest first. A checkpoint comes before, since recovery needs the removed frames otherwise.
     fn retain(&mut self, now: Timestamp) -> io::Result<()> {
         let mut freed = false;
-        while let Some(number) = self.next_to_remove(now) {
+        // What is kept for people only makes way when the disk is full, a segment at a time.
+        let has_no_room = self.spare.no_room().is_some();
+        while let Some(number) = self.next_to_remove(now, has_no_room && !freed) {
             if number >= self.checkpointed {
                 self.checkpoint()?;
             }
@@ -192,6 +194,12 @@ impl Keeper {
                 break;
             }
             let Some(segment) = self.take_oldest(number) else { break };
+            if has_no_room {
+                tracing::warn!(
+                    folder = %self.folder.display(), events = segment.events,
+                    "the disk is full: events that every trigger has read are removed before their time"
+                );
+            }
             fs::remove_file(&segment.path)?;
             match fs::remove_file(summary::path_of(&segment.path)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -205,8 +213,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// The number of the oldest segment, if it can go.
-    fn next_to_remove(&self, now: Timestamp) -> Option<u64> {
+    /// The number of the oldest segment, if it is to go.
+    fn next_to_remove(&self, now: Timestamp, has_no_room: bool) -> Option<u64> {
         let retention = &self.options.retention;
         let tables = self.lock();
         let (oldest, next) = (tables.log.closed.first()?, tables.log.second_sequence()?);
@@ -216,8 +224,9 @@ impl Keeper {
         let too_many = retention.max_events.is_some_and(|max| events.saturating_sub(oldest.events) >= max);
         let too_large = retention.max_bytes.is_some_and(|max| tables.log.bytes() > max);
         let unread = tables.floor().is_some_and(|(floor, _)| floor < next);
-        let may_go = !unread || retention.discard_old;
-        ((too_old || too_many || too_large) && may_go).then_some(oldest.number)
+        let is_due = too_old || too_many || too_large;
+        let goes = if unread { is_due && retention.discard_old } else { is_due || has_no_room };
+        goes.then_some(oldest.number)
     }
 
     fn take_oldest(&self, number: u64) -> Option<Arc<Segment>> {

@@ -193,7 +193,7 @@ impl Layout {
         let is_plain = !text.is_empty()
             && !text.chars().any(|c| c.is_whitespace() || c.is_control() || ".*>".contains(c));
         is_plain.then(|| text.to_owned()).ok_or_else(|| {
-            BusError::Unavailable(format!(
+            BusError::Refused(format!(
                 "the name `{text}` can't stand in Argo's layout, which has no place for `.`, `*`, `>` and blanks; rename it, or take the annotation argo-names off the EventBus"
             ))
         })

@@ -84,7 +84,7 @@ impl Shared {
     fn outgoing(&self, publication: &Publication) -> Result<Outgoing, BusError> {
         let Publication { namespace, event } = publication;
         if !self.layout.is_argo() && *namespace != self.layout.namespace {
-            return Err(BusError::Unavailable(format!(
+            return Err(BusError::Refused(format!(
                 "this bus carries events of namespace `{}`, not of `{namespace}`",
                 self.layout.namespace
             )));

@@ -33,7 +33,7 @@ impl Shared {
     ) -> Result<JetStreamConsumer, BusError> {
         let live = self.live()?;
         if !self.layout.is_argo() && subscription.consumer.namespace != self.layout.namespace {
-            return Err(BusError::Unavailable(format!(
+            return Err(BusError::Refused(format!(
                 "this bus carries events of namespace `{}`, not of `{}`",
                 self.layout.namespace, subscription.consumer.namespace
             )));

@@ -3,47 +3,41 @@
 //! A thread polls it, which is also how it stays a member. Partitions that go to another member are handed over in order: nothing
 //! more of them is handed out, what is in hand has a moment to be settled, the position is committed, and then they go.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+mod commit;
+mod rebalance;
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus_core::{BusError, Delivery, Position, Subscription, Ticket};
-use connection_kafka::{About, Context};
+use bus_core::{BusError, Delivery, Subscription, Ticket};
+use connection_kafka::About;
 use jiff::Timestamp;
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
-use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, Statistics, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use zetes_api::Namespace;
 use zetes_runtime::Clock;
 
-use crate::committed::{Committed, Positions};
 use crate::desk::{self, Desk, PATIENCE};
-use crate::groups::{MOVING, beginning, committed_of, try_again};
+use crate::groups::beginning;
 use crate::inbox::{End, Inbox};
 use crate::intake::Intake;
 use crate::layout::Layout;
 use crate::seen::Seen;
 use crate::thread::{Stop, Thread};
 use crate::warnings::Warnings;
+use rebalance::Callbacks;
 
 const POLL: Duration = Duration::from_millis(100);
 /// So long the thread waits for room before it tells the brokers to send nothing.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(500);
 /// Positions that only moved over what nobody wanted are committed this often.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
-/// What is in hand has so long to be settled before its partition goes to another member.
 /// Longer than a session, after which librdkafka gives most waits up.
 const CLOSING: Duration = Duration::from_secs(12);
-/// A commit of another thread takes milliseconds, or for ever.
-const OTHERS_COMMIT: Duration = Duration::from_secs(2);
-const HAND_OVER_WAITS: u32 = 50;
-const HAND_OVER_WAIT: Duration = Duration::from_millis(100);
 
 /// What all readers of a bus share.
 pub(crate) struct Common {
@@ -79,12 +73,6 @@ struct Shared {
     read_again: watch::Sender<bool>,
     left: watch::Sender<bool>,
     client: Mutex<Option<Arc<BaseConsumer<Callbacks>>>>,
-}
-
-/// Keeps no client alive: the client holds it.
-struct Callbacks {
-    context: Context,
-    shared: Arc<Shared>,
 }
 
 impl Reader {
@@ -368,169 +356,6 @@ impl Shared {
             tracing::debug!(group = self.group, %error, "a consumer of the Kafka bus was disturbed");
         }
     }
-
-    /// Sends what moved, and does not wait: librdkafka needs this thread, which polls, before it answers some commits. What gets
-    /// lost is in the next one.
-    fn commit_what_moved(&self, client: &BaseConsumer<Callbacks>) {
-        let Ok(_sending) = self.sending.try_lock() else { return };
-        let positions = self.inbox().uncommitted();
-        if let Err(error) = self.send(client, positions, CommitMode::Async) {
-            tracing::debug!(group = self.group, %error, "a position was not committed; the next commit has it");
-        }
-    }
-
-    /// Commits positions of at least this version, and waits until they are.
-    fn commit(&self, version: u64) -> Result<(), KafkaError> {
-        let mut order = lock(&self.order);
-        if *order >= version {
-            return Ok(());
-        }
-        let done = try_again(MOVING, || {
-            let _sending = lock(&self.sending);
-            let Some(client) = lock(&self.client).clone() else { return Ok(version) };
-            let (now, positions) = {
-                let inbox = self.inbox();
-                (inbox.version, inbox.positions())
-            };
-            self.send(&client, positions, CommitMode::Sync)?;
-            Ok(now)
-        });
-        match done {
-            Ok(now) => *order = now,
-            // This process was taken for dead: its partitions are elsewhere, where they come again.
-            Err(KafkaError::ConsumerCommit(Code::UnknownMemberId | Code::IllegalGeneration)) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn send(
-        &self,
-        client: &BaseConsumer<Callbacks>,
-        positions: Positions,
-        mode: CommitMode,
-    ) -> Result<(), KafkaError> {
-        if positions.is_empty() {
-            return Ok(());
-        }
-        let mut list = TopicPartitionList::with_capacity(positions.len());
-        for (partition, committed) in &positions {
-            let mut element = list.add_partition(&self.common.layout.events, *partition);
-            element.set_offset(Offset::Offset(i64::try_from(committed.floor).unwrap_or(i64::MAX)))?;
-            element.set_metadata(&committed.metadata);
-        }
-        client.commit(&list, mode)?;
-        self.inbox().committed(positions);
-        Ok(())
-    }
-
-    /// Makes the consumer: its group has no member yet.
-    fn create(&self, client: &BaseConsumer<Callbacks>, beginning: &Positions) -> Result<(), KafkaError> {
-        match try_again(MOVING, || self.send(client, beginning.clone(), CommitMode::Sync)) {
-            // Another process has made it in the same moment, and joined already.
-            Err(KafkaError::ConsumerCommit(Code::UnknownMemberId | Code::IllegalGeneration)) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// Waits a moment for a commit that is on its way, so that ours comes after it.
-    fn sending(&self) -> Option<MutexGuard<'_, ()>> {
-        let begun = Instant::now();
-        while begun.elapsed() < OTHERS_COMMIT {
-            match self.sending.try_lock() {
-                Ok(sending) => return Some(sending),
-                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-        None
-    }
-
-    fn assigned(
-        &self,
-        client: &BaseConsumer<Callbacks>,
-        given: &TopicPartitionList,
-    ) -> Result<(), KafkaError> {
-        let topic = &self.common.layout.events;
-        let numbers: Vec<i32> = partitions_of(given);
-        let found = committed_of(topic, client, &numbers)?;
-        let mut from = TopicPartitionList::new();
-        let mut inbox = self.inbox();
-        for number in numbers {
-            let known = found.get(&number).map(Committed::position);
-            let offset = known.as_ref().map_or(Offset::Beginning, |known| {
-                Offset::Offset(i64::try_from(known.floor()).unwrap_or(i64::MAX))
-            });
-            from.add_partition_offset(topic, number, offset)?;
-            // A partition that is new has only what came after the consumer.
-            inbox.assign(number, known.unwrap_or_else(|| Position::starting_at(0)));
-        }
-        drop(inbox);
-        client.incremental_assign(&from)
-    }
-
-    fn revoked(&self, client: &BaseConsumer<Callbacks>, list: &TopicPartitionList) -> Result<(), KafkaError> {
-        let partitions: Vec<i32> = partitions_of(list);
-        self.inbox().begin_leaving(&partitions);
-        if !client.assignment_lost() {
-            self.let_settle(&partitions);
-        }
-        // It is on its way to the coordinator before the request that gives the partitions back.
-        let sending = self.sending();
-        let positions = self.inbox().remove(&partitions);
-        if !client.assignment_lost()
-            && let Err(error) = self.send(client, positions, CommitMode::Async)
-        {
-            tracing::warn!(group = self.group, %error, "a position was not handed over; some events come again");
-        }
-        drop(sending);
-        client.incremental_unassign(list)
-    }
-
-    fn let_settle(&self, partitions: &[i32]) {
-        for _wait in 0..HAND_OVER_WAITS {
-            let inbox = self.inbox();
-            if inbox.end.is_some() || inbox.is_unused() || !inbox.are_in_hand(partitions) {
-                return;
-            }
-            drop(self.moved.wait_timeout(inbox, HAND_OVER_WAIT));
-        }
-    }
-}
-
-impl ClientContext for Callbacks {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.context.log(level, facility, message);
-    }
-
-    fn stats(&self, _statistics: Statistics) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.context.error(error, reason);
-    }
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.context.generate_oauth_token(config)
-    }
-}
-
-impl ConsumerContext for Callbacks {
-    fn rebalance(&self, client: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let done = match kind {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.shared.assigned(client, list),
-            _ => self.shared.revoked(client, list),
-        };
-        if let Err(error) = done {
-            let failure = self.context.explain(&error, &About::Group(&self.shared.group));
-            self.shared.end(End::Failed(failure.text));
-        }
-    }
-}
-
-fn partitions_of(list: &TopicPartitionList) -> Vec<i32> {
-    list.elements().iter().map(TopicPartitionListElem::partition).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

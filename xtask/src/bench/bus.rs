@@ -21,9 +21,10 @@ pub(super) fn run(only: &[String], large: bool) -> Result<()> {
             continue;
         }
         let mut bench = Command::new(env!("CARGO"));
-        bench.args(["bench", "--quiet", "--package", driver, "--"]);
-        if large {
-            bench.arg("--large");
+        let name = driver.trim_start_matches("bus-");
+        bench.args(["bench", "--quiet", "--package", driver, "--bench", name, "--"]);
+        if large && driver == "bus-embedded" {
+            bench.args(["single", "fsync", "interval", "drain", "rotation", "start"]);
         }
         bench.env("ZETES_SERVICES", services.file()).current_dir(&root);
         if !bench.status()?.success() {

@@ -83,6 +83,9 @@ async fn answer(cx: &Context, source: &impl HttpSource, request: &Request) -> Re
             let text = format!("an event of {bytes} bytes is over the bus's limit of {limit} bytes");
             refuse(cx, Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", text))
         }
+        Err(Error::Bus(error @ bus_core::BusError::Refused(_))) => {
+            refuse(cx, Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "not-storable", error.to_string()))
+        }
         Err(error) => Reply::busy(format!("failed to record event: {error}")),
     }
 }

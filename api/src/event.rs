@@ -227,8 +227,41 @@ fn go_json(value: &Value) -> String {
     value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-/// A second look at the same bytes; skipped when no attribute has another name.
+/// Whether an object has members that are no attributes; keeps nothing of them.
+struct HasOthers(bool);
+
+/// A member's name, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'e>(#[serde(borrow)] std::borrow::Cow<'e, str>);
+
+impl<'de> Deserialize<'de> for HasOthers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> serde::de::Visitor<'de> for Names {
+            type Value = HasOthers;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<HasOthers, A::Error> {
+                let mut has_others = false;
+                while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+                    has_others |= !ATTRIBUTES.contains(&&*name);
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+                Ok(HasOthers(has_others))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// A second look at the same bytes; short when no attribute has another name, as is usual.
 fn extensions(bytes: &[u8]) -> Result<BTreeMap<String, Value>, EventError> {
+    if !serde_json::from_slice::<HasOthers>(bytes)?.0 {
+        return Ok(BTreeMap::new());
+    }
     let members: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes)?;
     let others = members.into_iter().filter(|(name, _)| !ATTRIBUTES.contains(&name.as_str()));
     let others = others.map(|(name, raw)| Ok((name, serde_json::from_str(raw.get())?)));

@@ -1,11 +1,13 @@
 //! Starts the real executable, and stands in for the systems around it.
 
+mod manifest;
 mod target;
 mod zetes;
 
 use std::future::Future;
 use std::time::Duration;
 
+pub(crate) use manifest::{filtered_post_to_call, post_to_call};
 pub(crate) use target::Target;
 pub(crate) use zetes::{Zetes, command, free_port};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use zetes_services::{KafkaBroker, NatsServer, NatsVersion};
 
-use crate::harness::{Target, Zetes, client, command, eventually, free_port};
+use crate::harness::{Target, Zetes, client, command, eventually, free_port, post_to_call};
 
 fn example(path: &str) -> String {
     std::fs::read_to_string(format!("{}/examples/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -53,28 +53,6 @@ async fn the_example_runs_on_kafka() {
     runs("bus-kafka", &[("127.0.0.1:9092", &broker.plaintext), ("on-kafka", &namespace)], "12022").await;
 }
 
-fn manifest(port: u16, target: &Target) -> String {
-    format!(
-        r#"apiVersion: argoproj.io/v1alpha1
-kind: EventSource
-metadata: {{name: hooks}}
-spec:
-  webhook:
-    post: {{endpoint: /post, port: "{port}", method: POST}}
----
-apiVersion: argoproj.io/v1alpha1
-kind: Sensor
-metadata: {{name: caller}}
-spec:
-  dependencies:
-    - {{name: post, eventSourceName: hooks, eventName: post}}
-  triggers:
-    - template: {{name: call, http: {{url: "{}", method: POST, payload: [{{src: {{dependencyName: post, dataKey: body.number}}, dest: number}}]}}}}
-"#,
-        target.url("/call")
-    )
-}
-
 fn event_bus(server: &NatsServer, password: &str) -> String {
     format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: EventBus\nmetadata: {{name: default}}\nspec:\n  jetstreamExotic:\n    url: {}\n    \
@@ -89,7 +67,7 @@ async fn a_wrong_password_is_told_everywhere_and_a_right_one_is_taken_without_a_
     let server = NatsServer::start(NatsVersion::Current, "authorization { user: zetes, password: right }");
     let (target, port) = (Target::start().await, free_port());
     let mut zetes = Zetes::with(&[
-        ("manifest.yaml", &manifest(port, &target)),
+        ("manifest.yaml", &post_to_call(port, &target.url("/call"))),
         ("bus.yaml", &event_bus(&server, "wrong")),
     ]);
     let validated = command(&["validate", "--connect"]).arg(zetes.manifests()).output().await.unwrap();
@@ -124,7 +102,7 @@ async fn a_webhook_answers_503_while_its_bus_is_away_and_goes_on_when_it_is_back
         NatsServer::start(NatsVersion::Current, "authorization { user: zetes, password: right }");
     let (target, port) = (Target::start().await, free_port());
     let mut zetes = Zetes::with(&[
-        ("manifest.yaml", &manifest(port, &target)),
+        ("manifest.yaml", &post_to_call(port, &target.url("/call"))),
         ("bus.yaml", &event_bus(&server, "right")),
     ]);
     zetes.start().await;
@@ -149,7 +127,7 @@ async fn two_processes_on_one_bus_share_the_events_of_a_trigger() {
     let ports = [free_port(), free_port()];
     let mut pair = ports.map(|port| {
         Zetes::with(&[
-            ("manifest.yaml", &manifest(port, &target)),
+            ("manifest.yaml", &post_to_call(port, &target.url("/call"))),
             ("bus.yaml", &event_bus(&server, "right")),
         ])
     });

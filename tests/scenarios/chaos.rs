@@ -13,41 +13,13 @@ use tokio::task::JoinSet;
 use zetes_runtime::Clock;
 use zetes_services::{KafkaBroker, NatsCluster, NatsServer, NatsVersion, Proxy};
 
-use crate::harness::{Target, Zetes, client, eventually, free_port, pause};
+use crate::harness::{Target, Zetes, client, eventually, free_port, pause, post_to_call};
 
 /// Seconds of harm, when nobody says.
 const SECONDS: i64 = 6;
 const POSTERS: u64 = 8;
 /// How long everything may take to come to an end once nothing is harmed any more.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-fn manifest(port: u16, target: &Target) -> String {
-    format!(
-        r#"apiVersion: argoproj.io/v1alpha1
-kind: EventSource
-metadata: {{name: hooks}}
-spec:
-  webhook:
-    post: {{endpoint: /post, port: "{port}", method: POST}}
----
-apiVersion: argoproj.io/v1alpha1
-kind: Sensor
-metadata: {{name: caller}}
-spec:
-  dependencies:
-    - {{name: post, eventSourceName: hooks, eventName: post}}
-  triggers:
-    - template:
-        name: call
-        http:
-          url: {}
-          method: POST
-          payload: [{{src: {{dependencyName: post, dataKey: body.number}}, dest: number}}]
-      retryStrategy: {{steps: 100000, duration: 100ms, jitter: 0}}
-"#,
-        target.url("/call")
-    )
-}
 
 fn event_bus(spec: &str) -> String {
     format!("apiVersion: argoproj.io/v1alpha1\nkind: EventBus\nmetadata: {{name: default}}\nspec: {spec}\n")
@@ -278,7 +250,7 @@ async fn chaos(name: &str, mut ground: Ground, mut zetes: Zetes, target: Target,
 /// Its manifests and the process that will serve them.
 async fn prepared(ground: &Ground) -> (Zetes, Target, u16) {
     let (target, port) = (Target::start().await, free_port());
-    let mut zetes = Zetes::with(&[("manifest.yaml", &manifest(port, &target))]);
+    let mut zetes = Zetes::with(&[("manifest.yaml", &post_to_call(port, &target.url("/call")))]);
     if let Some(bus) = ground.event_bus() {
         zetes.write("bus.yaml", &bus);
     }

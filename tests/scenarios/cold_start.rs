@@ -1,12 +1,11 @@
 //! Sockets open only when the subscriptions are durable.
 
-use crate::harness::{Target, Zetes, client, eventually, free_port, pause, spawn};
+use crate::harness::{Target, Zetes, client, eventually, free_port, pause, post_to_call, spawn};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn posts_that_arrive_before_the_process_is_up_are_lost_only_if_refused() {
     let (target, port) = (Target::start().await, free_port());
-    let mut zetes =
-        Zetes::with(&[("manifest.yaml", &super::operation::manifest(port, &target.url("/call")))]);
+    let mut zetes = Zetes::with(&[("manifest.yaml", &post_to_call(port, &target.url("/call")))]);
     let calls = spawn(async move {
         let mut accepted = Vec::new();
         for number in 0.. {

@@ -6,39 +6,12 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::harness::{Target, Zetes, client, eventually, free_port, pause};
+use crate::harness::{Target, Zetes, client, eventually, filtered_post_to_call, free_port, pause};
 
 /// One event in two is wanted, so that fired and filtered are both there.
 fn manifest(port: u16, target: &Target) -> String {
-    format!(
-        r#"apiVersion: argoproj.io/v1alpha1
-kind: EventSource
-metadata: {{name: hooks}}
-spec:
-  webhook:
-    post: {{endpoint: /post, port: "{port}", method: POST}}
----
-apiVersion: argoproj.io/v1alpha1
-kind: Sensor
-metadata: {{name: caller}}
-spec:
-  dependencies:
-    - name: post
-      eventSourceName: hooks
-      eventName: post
-      filters:
-        data: [{{path: body.wanted, type: bool, value: ["true"]}}]
-  triggers:
-    - template:
-        name: call
-        http:
-          url: {}
-          method: POST
-          payload: [{{src: {{dependencyName: post, dataKey: body.number}}, dest: number}}]
-      retryStrategy: {{steps: 10, duration: 20ms, jitter: 0}}
-"#,
-        target.url("/call")
-    )
+    let filters = r#"filters: {data: [{path: body.wanted, type: bool, value: ["true"]}]}"#;
+    filtered_post_to_call(port, &target.url("/call"), filters)
 }
 
 /// What the posters know: number and event id of each post that got a 200.

@@ -1,33 +1,6 @@
 //! Running it: reload, stop, health.
 
-use crate::harness::{Target, Zetes, client, eventually, free_port};
-
-/// Every post becomes a call to `url`.
-pub(crate) fn manifest(port: u16, url: &str) -> String {
-    format!(
-        r#"apiVersion: argoproj.io/v1alpha1
-kind: EventSource
-metadata: {{name: hooks}}
-spec:
-  webhook:
-    post: {{endpoint: /post, port: "{port}", method: POST}}
----
-apiVersion: argoproj.io/v1alpha1
-kind: Sensor
-metadata: {{name: caller}}
-spec:
-  dependencies: [{{name: post, eventSourceName: hooks, eventName: post}}]
-  triggers:
-    - template:
-        name: call
-        http:
-          url: {url}
-          method: POST
-          payload: [{{src: {{dependencyName: post, dataKey: body.number}}, dest: number}}]
-      retryStrategy: {{steps: 100, duration: 100ms, jitter: 0}}
-"#
-    )
-}
+use crate::harness::{Target, Zetes, client, eventually, free_port, post_to_call};
 
 /// Fires when both have come.
 fn join(port: u16, url: &str) -> String {
@@ -115,11 +88,11 @@ async fn an_edit_is_picked_up_and_keeps_the_waiting_event() {
 #[tokio::test]
 async fn an_invalid_edit_leaves_the_last_valid_version_running() {
     let (target, port) = (Target::start().await, free_port());
-    let mut zetes = Zetes::with(&[("manifest.yaml", &manifest(port, &target.url("/call")))]);
+    let mut zetes = Zetes::with(&[("manifest.yaml", &post_to_call(port, &target.url("/call")))]);
     zetes.start().await;
     zetes.write(
         "manifest.yaml",
-        &manifest(port, &target.url("/call")).replace("method: POST\n", "method: POSSST\n"),
+        &post_to_call(port, &target.url("/call")).replace("method: POST\n", "method: POSSST\n"),
     );
     eventually("the mistake to be told", || async {
         (zetes.metric("zetes_config_generation_total", &["refused"]).await >= 1.0).then_some(())
@@ -132,7 +105,7 @@ async fn an_invalid_edit_leaves_the_last_valid_version_running() {
 #[tokio::test]
 async fn sigterm_finishes_what_is_in_hand_and_ends_with_0() {
     let (target, port) = (Target::start().await, free_port());
-    let mut zetes = Zetes::with(&[("manifest.yaml", &manifest(port, &target.url("/call")))]);
+    let mut zetes = Zetes::with(&[("manifest.yaml", &post_to_call(port, &target.url("/call")))]);
     zetes.start().await;
     target.set_duration(std::time::Duration::from_millis(300));
     post(port, "/post", r#"{"number": 1}"#).await;
@@ -144,7 +117,7 @@ async fn sigterm_finishes_what_is_in_hand_and_ends_with_0() {
 #[tokio::test]
 async fn the_admin_port_tells_health_and_the_reference_s_metrics() {
     let (target, port) = (Target::start().await, free_port());
-    let mut zetes = Zetes::with(&[("manifest.yaml", &manifest(port, &target.url("/call")))]);
+    let mut zetes = Zetes::with(&[("manifest.yaml", &post_to_call(port, &target.url("/call")))]);
     zetes.start().await;
     assert_eq!(zetes.admin("/healthz").await.status(), 200);
     assert!(zetes.admin("/readyz?verbose").await.text().await.unwrap().contains("hooks"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::harness::{Target, Zetes, client, eventually, free_port};
+use crate::harness::{Target, Zetes, client, eventually, free_port, post_to_call};
 
 /// Posts `count` events over 16 connections.
 async fn post(port: u16, count: u64) {
@@ -28,8 +28,7 @@ async fn post(port: u16, count: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_to_a_slow_target_are_made_concurrently() {
     let (target, port) = (Target::start().await, free_port());
-    let mut zetes =
-        Zetes::with(&[("manifest.yaml", &super::operation::manifest(port, &target.url("/call")))]);
+    let mut zetes = Zetes::with(&[("manifest.yaml", &post_to_call(port, &target.url("/call")))]);
     zetes.start().await;
     target.set_duration(Duration::from_millis(200));
     post(port, 1_000).await;
@@ -45,8 +44,7 @@ async fn calls_to_a_slow_target_are_made_concurrently() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_while_the_target_is_down() {
     let (target, port) = (Target::start().await, free_port());
-    let mut zetes =
-        Zetes::with(&[("manifest.yaml", &super::operation::manifest(port, &target.url("/call")))]);
+    let mut zetes = Zetes::with(&[("manifest.yaml", &post_to_call(port, &target.url("/call")))]);
     zetes.start().await;
     target.set_down(true);
     post(port, 500).await;

@@ -107,6 +107,15 @@ fn tls_failure(settings: &Settings, error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         ) => format!("the certificate of {places} has expired; renew it"),
+        // webpki's word for it comes as text only.
+        rustls::Error::InvalidCertificate(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            format!(
+                "the certificate of {places} is a CA's own, which can't stand for a server; give the server one that is signed by a CA"
+            )
+        }
+        rustls::Error::InvalidCertificate(other) => format!(
+            "the certificate of {places} is not accepted ({other}); renew it, or name its CA with tls.caCertSecret"
+        ),
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             format!(
                 "{places} does not speak TLS; set it up there, or remove tls and tls:// from the settings"

@@ -142,9 +142,17 @@ fn check(place: &history::Place, output: Output) -> anyhow::Result<ExitCode> {
 
 fn check_text(report: &CheckReport) -> String {
     let CheckReport { segments, frames, bytes, events, records, acks, state, .. } = report;
+    let count =
+        |number: &u64, what: &str| output::count(usize::try_from(*number).unwrap_or(usize::MAX), what);
     let head = format!(
-        "{segments} segments, {frames} frames, {bytes} bytes: {events} events, {records} records, {acks} acknowledgements, \
-         {state} changes of state\n"
+        "{}, {}, {}: {}, {}, {}, {}\n",
+        count(segments, "segment"),
+        count(frames, "frame"),
+        count(bytes, "byte"),
+        count(events, "event"),
+        count(records, "record"),
+        count(acks, "acknowledgement"),
+        count(state, "state change"),
     );
     let damaged = report.damaged.iter().map(|DamagedPlace { file, from, to }| {
         format!("damaged: {file}, bytes {from} to {to}: not served; everything else is\n")
@@ -208,10 +216,11 @@ impl Copy {
 fn sentence(copied: &Copied) -> String {
     let Copied { events, duplicates, consumers, state, dead_letters, .. } = copied;
     format!(
-        "carried {}, {}, {} of waiting state and {}; {duplicates} were there already\n",
+        "carried {}, {}, {} of state and {}; {} there already\n",
         output::count(*events, "event"),
         output::count(*consumers, "consumer"),
-        output::count(*state, "entry"),
+        output::count(*state, "key"),
         output::count(*dead_letters, "dead letter"),
+        output::count(*duplicates, "event"),
     )
 }

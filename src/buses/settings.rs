@@ -24,6 +24,8 @@ const SYNC_ANNOTATION: &str = "zetes.dev/sync";
 /// Partitions and copies of topics that are created.
 const PARTITIONS_ANNOTATION: &str = "zetes.dev/partitions";
 const REPLICATION_ANNOTATION: &str = "zetes.dev/replication";
+/// A path into an event's data: events with the same value there stand in one partition.
+const PARTITION_KEY_ANNOTATION: &str = "zetes.dev/partition-key";
 /// How long an event may wait for the disk where `zetes.dev/sync` is `interval`.
 const SYNC_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -244,6 +246,7 @@ fn kafka(object: &EventBus, brokers: Kafka, means: &Means) -> bus_kafka::Options
     bus_kafka::Options {
         topic: some(brokers.topic),
         names: if has_argo_names(object) { bus_kafka::Names::Argo } else { bus_kafka::Names::Own },
+        partition_key: written(PARTITION_KEY_ANNOTATION).map(|path| path.trim().to_owned()),
         partitions: written(PARTITIONS_ANNOTATION)
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(defaults.partitions),
@@ -310,11 +313,15 @@ mod tests {
 
     #[test]
     fn annotations_choose_layout_and_topics() {
-        let annotations = json!({COMPAT_ANNOTATION: "ne-any, argo-names", PARTITIONS_ANNOTATION: "3", REPLICATION_ANNOTATION: "2"});
+        let annotations = json!({
+            COMPAT_ANNOTATION: "ne-any, argo-names", PARTITIONS_ANNOTATION: "3", REPLICATION_ANNOTATION: "2",
+            PARTITION_KEY_ANNOTATION: "body.repository.id",
+        });
         let object = bus(&annotations, &json!({"kafka": {"url": "k:9092", "topic": "events"}}));
         let Carried::Kafka(brokers) = carried(&object, None) else { panic!("expected Kafka") };
         let options = kafka(&object, *brokers, &means());
         assert_eq!(options.names, bus_kafka::Names::Argo);
+        assert_eq!(options.partition_key.as_deref(), Some("body.repository.id"));
         assert_eq!(
             (options.topic.as_deref(), options.partitions, options.replication),
             (Some("events"), 3, Some(2))

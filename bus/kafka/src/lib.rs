@@ -19,6 +19,7 @@ mod layout;
 mod live;
 mod options;
 mod pages;
+mod placing;
 mod producer;
 mod publish;
 mod reader;

@@ -19,6 +19,7 @@ use crate::inbox::End;
 use crate::layout::{Layout, PARTITIONS, sequence};
 use crate::options::{Names, Options};
 use crate::pages;
+use crate::placing::Placing;
 use crate::producer::{Producer, Record};
 use crate::reader::{Common, Reader};
 use crate::room::Room;
@@ -62,6 +63,7 @@ pub(crate) async fn connect(options: &Options, warnings: &Arc<Warnings>) -> Resu
         desk,
         layout,
         namespace: options.namespace.clone(),
+        placing: Placing::new(options.partition_key.as_deref(), &partitions),
         partitions,
         seen,
         window: options.retention.duplicate_window,

@@ -15,6 +15,9 @@ pub struct Options {
     /// Topic of the events; `None` is the layout's own.
     pub topic: Option<String>,
     pub names: Names,
+    /// A path into an event's data: events with the same value there stand in one partition, so that they keep their order and their joins
+    /// stay local. `None`, or nothing at the path: by kind of event.
+    pub partition_key: Option<String>,
     /// Of topics that we create.
     pub partitions: u32,
     /// Copies of topics that we create; `None` is the brokers' default.
@@ -53,6 +56,7 @@ impl Options {
             connection,
             topic: None,
             names: Names::Own,
+            partition_key: None,
             partitions: 6,
             replication: None,
             retention: Retention::default(),

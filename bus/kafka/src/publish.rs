@@ -22,6 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// One publication, ready to be sent.
 struct Ready {
     identity: Identity,
+    partition: Option<i32>,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -60,6 +61,7 @@ impl Live {
         let event = &publication.event;
         Ready {
             identity: Identity::of(&self.common.namespace, event),
+            partition: self.common.placing.partition_of(event),
             key: record_key(event.source.as_str(), event.subject.as_str()).into_bytes(),
             value: self.common.layout.encode(event),
         }
@@ -68,7 +70,7 @@ impl Live {
     async fn send_all(&self, ready: Vec<Ready>) -> Result<Vec<Fate>, BusError> {
         let mut ours: BTreeMap<Identity, usize> = BTreeMap::new();
         let mut fates = Vec::with_capacity(ready.len());
-        for (place, Ready { identity, key, value }) in ready.into_iter().enumerate() {
+        for (place, Ready { identity, partition, key, value }) in ready.into_iter().enumerate() {
             if let Some(first) = ours.get(&identity) {
                 fates.push(Fate::SameAs(*first));
                 continue;
@@ -82,7 +84,7 @@ impl Live {
             let claim = Claim { live: self, identity: Some(identity) };
             let record = Record {
                 topic: self.common.layout.events.clone(),
-                partition: None,
+                partition,
                 key,
                 value: Some(value),
                 headers: None::<OwnedHeaders>,

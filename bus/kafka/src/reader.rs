@@ -26,6 +26,7 @@ use crate::groups::beginning;
 use crate::inbox::{End, Inbox};
 use crate::intake::Intake;
 use crate::layout::Layout;
+use crate::placing::Placing;
 use crate::seen::Seen;
 use crate::thread::{Stop, Thread};
 use crate::warnings::Warnings;
@@ -45,6 +46,7 @@ pub(crate) struct Common {
     pub(crate) layout: Layout,
     pub(crate) namespace: Namespace,
     pub(crate) partitions: Vec<i32>,
+    pub(crate) placing: Placing,
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) window: Duration,
     pub(crate) oldest: bool,

@@ -297,3 +297,30 @@ async fn a_bus_that_may_discard_counts_what_nobody_read() {
     };
     assert_eq!(newest[0].deliveries, 1);
 }
+
+#[tokio::test]
+async fn events_with_the_same_partition_key_stand_in_one_partition_whatever_their_kind() {
+    let bus = opened(Options {
+        partition_key: Some("body.repository".to_owned()),
+        ..options(at(&shared().plaintext))
+    })
+    .await;
+    let of = |kind: &str, repository: u32, id: &str| {
+        let publication = event_of(kind, id);
+        let data = format!(r#"{{"body":{{"repository":"r{repository}"}}}}"#);
+        let event = zetes_api::Event { data: Some(data.into()), ..(*publication.event).clone() };
+        bus_core::Publication { event: Arc::new(event), ..publication }
+    };
+    let mut partitions = BTreeSet::new();
+    for repository in 0..12 {
+        let pair = vec![
+            of("push", repository, &format!("push {repository}")),
+            of("build", repository, &format!("build {repository}")),
+        ];
+        let receipts = bus.publish(pair).await.expect("the bus takes it");
+        let partition = |at: usize| receipts[at].sequence % 1_024;
+        assert_eq!(partition(0), partition(1), "repository {repository}");
+        partitions.insert(partition(0));
+    }
+    assert!(partitions.len() > 1, "twelve repositories share one of six partitions");
+}

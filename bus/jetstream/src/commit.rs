@@ -7,11 +7,12 @@ use bus_core::{BusError, Change, Revision, StateKey, Ticket};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use serde_json::json;
+use zetes_runtime::random_id;
 
 use crate::api::{ApiError, code};
 use crate::bus::Shared;
 use crate::link::Live;
-use crate::publish::{Outgoing, PAUSE, TRIES, check_sizes, until_failure};
+use crate::publish::{Outgoing, PAUSE, Placed, TRIES, check_sizes, until_failure};
 use crate::signals::ACK;
 use crate::state::Fence;
 
@@ -115,21 +116,52 @@ impl Shared {
         expected: Option<Revision>,
         message: Outgoing,
     ) -> Result<(), BusError> {
-        let answers =
-            self.send(live, std::slice::from_ref(&message)).await.map_err(|error| live.failed(error))?;
-        match until_failure(answers).1 {
-            None => Ok(()),
-            Some(error)
+        let answer = if live.fences_writers() {
+            self.put_once(live, &message).await?
+        } else {
+            self.put_by_id(live, expected, message.clone()).await?
+        };
+        match answer {
+            Ok(placed) if !placed.duplicate => Ok(()),
+            Ok(_) => Err(conflict(key, expected, self.found(live, &message).await?)),
+            Err(error)
                 if error.is(code::WRONG_LAST_SEQUENCE) || error.is(code::WRONG_LAST_SEQUENCE_CONSTANT) =>
             {
-                let found = live
-                    .last(&self.layout.state, &message.subject)
-                    .await
-                    .map_err(|error| live.failed(error))?;
-                Err(conflict(key, expected, found.map(|stored| Revision(stored.sequence))))
+                Err(conflict(key, expected, self.found(live, &message).await?))
             }
-            Some(error) => Err(live.failed(error)),
+            Err(error) => Err(live.failed(error)),
         }
+    }
+
+    async fn put_once(&self, live: &Live, message: &Outgoing) -> Result<Result<Placed, ApiError>, BusError> {
+        let answers = self.send(live, std::slice::from_ref(message)).await;
+        let answer = answers.map_err(|error| live.failed(error))?.pop();
+        answer.ok_or_else(|| BusError::Unavailable("the server gave no answer".to_owned()))
+    }
+
+    /// A cluster of servers before 2.10 looks at an expectation when it proposes a write and not when it applies it, so that two writers
+    /// may both pass. Message ids it looks at under a lock: one id for each expectation lets one writer through.
+    async fn put_by_id(
+        &self,
+        live: &Live,
+        expected: Option<Revision>,
+        mut message: Outgoing,
+    ) -> Result<Result<Placed, ApiError>, BusError> {
+        let id = format!("{}@{}", message.subject, expected.map_or(0, |revision| revision.0));
+        message.headers.insert("Nats-Msg-Id", id.as_str());
+        let answer = self.put_once(live, &message).await?;
+        // One that was made and removed within the duplicate window may be made again; sequence 0 is one that is just being made.
+        let was_before = matches!(&answer, Ok(placed) if placed.duplicate && placed.sequence > 0);
+        if expected.is_none() && was_before && self.found(live, &message).await?.is_none() {
+            message.headers.insert("Nats-Msg-Id", format!("{id}/{}", random_id()));
+            return self.put_once(live, &message).await;
+        }
+        Ok(answer)
+    }
+
+    async fn found(&self, live: &Live, message: &Outgoing) -> Result<Option<Revision>, BusError> {
+        let found = live.last(&self.layout.state, &message.subject).await;
+        Ok(found.map_err(|error| live.failed(error))?.map(|stored| Revision(stored.sequence)))
     }
 
     /// Acknowledges, and returns once the server has it. It works through the answers to one consumer in order, so the last one's

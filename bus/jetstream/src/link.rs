@@ -30,10 +30,6 @@ pub(crate) const WINDOW: usize = 4_096;
 /// Commands of all callers that wait for the connection's task.
 const COMMANDS: usize = 16_384;
 
-/// Measured with 2.9.10: the leader looks at an expectation when it proposes a write, and not again when it applies it.
-const UNFENCED: &str = "a cluster of servers before 2.10 may let two processes take the same lease at once, so that a trigger that must be alone \
-    runs twice; update the servers, or run one process";
-
 /// Connections of this process so far.
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
@@ -107,6 +103,11 @@ impl Live {
 
     /// Several filters on one consumer, which can be changed. Before 2.10 a changed filter is taken and does not work.
     pub(crate) fn knows_filters(&self) -> bool {
+        self.version >= (2, 10)
+    }
+
+    /// Whether a cluster of these servers lets one of several writers with the same expectation win.
+    pub(crate) fn fences_writers(&self) -> bool {
         self.version >= (2, 10)
     }
 
@@ -233,10 +234,7 @@ pub(crate) async fn establish(
     layout: &Layout,
 ) -> Result<(Live, mpsc::Receiver<Event>), String> {
     let (mut live, events) = Live::connect(options).await?;
-    let mut warnings = streams::reconcile(&live, layout, options).await.map_err(|error| error.to_string())?;
-    if options.stream.replicas > 1 && !live.knows_filters() {
-        warnings.push(UNFENCED.to_owned());
-    }
+    let warnings = streams::reconcile(&live, layout, options).await.map_err(|error| error.to_string())?;
     live.warn(warnings);
     Ok((live, events))
 }

@@ -30,7 +30,7 @@ pub(crate) struct Outgoing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placed {
     pub(crate) sequence: u64,
-    duplicate: bool,
+    pub(crate) duplicate: bool,
 }
 
 impl Outgoing {

@@ -60,6 +60,12 @@ impl Clock {
     }
 }
 
+/// Blocks this thread for a pause of real time: for threads of client libraries, which are no tasks and know no clock but the machine's.
+#[expect(clippy::disallowed_methods, reason = "the one place where a thread waits for time")]
+pub fn block_for(pause: Duration) {
+    std::thread::sleep(pause);
+}
+
 /// Sleeps in pieces of at most a minute, so that a machine that was suspended notices the wall clock's jump.
 async fn system_sleep_until(clock: &Clock, when: Timestamp) {
     loop {

@@ -8,7 +8,7 @@ mod metrics;
 mod random;
 mod secrets;
 
-pub use clock::Clock;
+pub use clock::{Clock, block_for};
 pub use metrics::{MillisecondsSummary, Registry};
 pub use random::random_id;
 pub use secrets::{SecretError, SecretText, Secrets, SecretsBuilder};

@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::Instant;
+use zetes_runtime::block_for;
 
 use crate::committed::{Committed, Positions};
 use crate::desk::{self, PATIENCE};
@@ -116,7 +117,7 @@ pub(crate) fn try_again<T>(
             Err(error)
                 if begun.elapsed() < within && error.rdkafka_error_code().is_some_and(is_transient) =>
             {
-                std::thread::sleep(TRY_AGAIN);
+                block_for(TRY_AGAIN);
             }
             other => return other,
         }

@@ -5,6 +5,7 @@
 
 mod commit;
 mod rebalance;
+mod turns;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::seen::Seen;
 use crate::thread::{Stop, Thread};
 use crate::warnings::Warnings;
 use rebalance::Callbacks;
+use turns::Turns;
 
 const POLL: Duration = Duration::from_millis(100);
 /// So long the thread waits for room before it tells the brokers to send nothing.
@@ -71,7 +73,7 @@ struct Shared {
     /// Who waits for a commit waits in line; the version that the last one had.
     order: Mutex<u64>,
     /// Held from looking at positions until they are sent, so that an older one never overtakes.
-    sending: Mutex<()>,
+    sending: Turns,
     read_again: watch::Sender<bool>,
     left: watch::Sender<bool>,
     client: Mutex<Option<Arc<BaseConsumer<Callbacks>>>>,
@@ -90,7 +92,7 @@ impl Reader {
             moved: Condvar::new(),
             news: Notify::new(),
             order: Mutex::new(0),
-            sending: Mutex::new(()),
+            sending: Turns::default(),
             read_again: watch::Sender::new(false),
             left: watch::Sender::new(false),
             client: Mutex::new(None),

@@ -9,6 +9,8 @@ use connection_kafka::{About, Failure, FailureKind};
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use zetes_runtime::Clock;
+
 use crate::desk::{Desk, PATIENCE, blocking};
 use crate::layout::{Layout, PARTITIONS};
 use crate::options::{Names, Options};
@@ -21,6 +23,7 @@ const ENTRY_BYTES: u64 = 16 << 20;
 pub(crate) const COMPACTION_LAG_MS: i64 = 600_000;
 /// Times that a topic just made is looked for.
 const LOOKS: u32 = 50;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A topic as it should be.
 struct Wanted {
@@ -154,19 +157,19 @@ fn commands(options: &Options, missing: &[Wanted]) -> String {
 
 /// A topic that was just made is known everywhere a moment later.
 async fn await_topic(desk: &Arc<Desk>, topic: &str) -> Result<Vec<i32>, BusError> {
-    let (desk, topic) = (desk.clone(), topic.to_owned());
-    blocking(move || {
-        let mut last = Code::UnknownTopicOrPartition;
-        for _look in 0..LOOKS {
-            match desk.partitions(&topic) {
-                Ok(Some(partitions)) => return Ok(partitions),
-                Err(KafkaError::MetadataFetch(Code::LeaderNotAvailable)) => last = Code::LeaderNotAvailable,
-                Ok(None) => {}
-                Err(error) => return Err(desk.unavailable(&error, &About::Topic(&topic))),
-            }
-            std::thread::sleep(Duration::from_millis(20));
+    let mut last = Code::UnknownTopicOrPartition;
+    for _look in 0..LOOKS {
+        let looked = {
+            let (desk, topic) = (desk.clone(), topic.to_owned());
+            blocking(move || desk.partitions(&topic)).await?
+        };
+        match looked {
+            Ok(Some(partitions)) => return Ok(partitions),
+            Err(KafkaError::MetadataFetch(Code::LeaderNotAvailable)) => last = Code::LeaderNotAvailable,
+            Ok(None) => {}
+            Err(error) => return Err(desk.unavailable(&error, &About::Topic(topic))),
         }
-        Err(desk.unavailable(&KafkaError::MetadataFetch(last), &About::Topic(&topic)))
-    })
-    .await?
+        Clock::system().sleep(LOOK_AGAIN).await;
+    }
+    Err(desk.unavailable(&KafkaError::MetadataFetch(last), &About::Topic(topic)))
 }

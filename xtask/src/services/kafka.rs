@@ -5,15 +5,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::certificates::{CLIENT, Certificates};
 use super::install::{KafkaPrograms, run};
-use super::process::{self, PAUSE};
+use super::process;
 
 /// Names with their passwords. `limited` may do nothing.
 const USERS: [(&str, &str); 3] =
@@ -142,14 +141,13 @@ fn server(programs: &KafkaPrograms, properties: &Path, log: &Path) -> Result<Chi
 }
 
 fn wait(child: &mut Child, address: SocketAddr) -> Result<()> {
-    for _ in 0..LOOKS {
-        if let Some(status) = child.try_wait()? {
-            bail!("{status}");
-        }
-        if brokers(address).is_some_and(|count| count > 0) {
-            return Ok(());
-        }
-        sleep(PAUSE);
+    let ended = process::within(LOOKS, || match child.try_wait() {
+        Ok(None) => brokers(address).is_some_and(|count| count > 0).then_some(Ok(())),
+        Ok(Some(status)) => Some(Err(anyhow!("{status}"))),
+        Err(error) => Some(Err(error.into())),
+    });
+    if let Some(ended) = ended {
+        return ended;
     }
     child.kill()?;
     child.wait()?;

@@ -1,25 +1,20 @@
 //! How positions get to the brokers: at once and waited for where somebody settles, now and then where nothing depends on it.
 
-use std::sync::{MutexGuard, TryLockError};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
-use tokio::time::Instant;
 
 use super::{Callbacks, Shared, lock};
 use crate::committed::Positions;
 use crate::groups::{MOVING, try_again};
 
-/// A commit of another thread takes milliseconds, or for ever.
-const OTHERS_COMMIT: Duration = Duration::from_secs(2);
-
 impl Shared {
     /// Sends what moved, and does not wait: librdkafka needs this thread, which polls, before it answers some commits. What gets
     /// lost is in the next one.
     pub(super) fn commit_what_moved(&self, client: &BaseConsumer<Callbacks>) {
-        let Ok(_sending) = self.sending.try_lock() else { return };
+        let Some(_sending) = self.sending.take_within(Duration::ZERO) else { return };
         let positions = self.inbox().uncommitted();
         if let Err(error) = self.send(client, positions, CommitMode::Async) {
             tracing::debug!(group = self.group, %error, "a position was not committed; the next commit has it");
@@ -33,7 +28,7 @@ impl Shared {
             return Ok(());
         }
         let done = try_again(MOVING, || {
-            let _sending = lock(&self.sending);
+            let _sending = self.sending.take();
             let Some(client) = lock(&self.client).clone() else { return Ok(version) };
             let (now, positions) = {
                 let inbox = self.inbox();
@@ -82,18 +77,5 @@ impl Shared {
             Err(KafkaError::ConsumerCommit(Code::UnknownMemberId | Code::IllegalGeneration)) => Ok(()),
             other => other,
         }
-    }
-
-    /// Waits a moment for a commit that is on its way, so that ours comes after it.
-    pub(super) fn sending(&self) -> Option<MutexGuard<'_, ()>> {
-        let begun = Instant::now();
-        while begun.elapsed() < OTHERS_COMMIT {
-            match self.sending.try_lock() {
-                Ok(sending) => return Some(sending),
-                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-        None
     }
 }

@@ -21,6 +21,8 @@ use crate::inbox::End;
 /// What is in hand has so long to be settled before its partition goes to another member.
 const HAND_OVER_WAITS: u32 = 50;
 const HAND_OVER_WAIT: Duration = Duration::from_millis(100);
+/// A commit of another thread takes milliseconds, or for ever.
+const OTHERS_COMMIT: Duration = Duration::from_secs(2);
 
 /// Keeps no client alive: the client holds it.
 pub(super) struct Callbacks {
@@ -59,7 +61,7 @@ impl Shared {
             self.let_settle(&partitions);
         }
         // It is on its way to the coordinator before the request that gives the partitions back.
-        let sending = self.sending();
+        let sending = self.sending.take_within(OTHERS_COMMIT);
         let positions = self.inbox().remove(&partitions);
         if !client.assignment_lost()
             && let Err(error) = self.send(client, positions, CommitMode::Async)

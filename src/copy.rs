@@ -227,7 +227,6 @@ fn union<'r>(ranges: impl Iterator<Item = &'r Range<u64>>) -> Vec<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use bus_core::{Consumer, MemoryBus, Retention};
@@ -241,17 +240,7 @@ mod tests {
     }
 
     fn event(namespace: &str, id: &str) -> Publication {
-        let event = Event {
-            id: id.into(),
-            source: "hooks".into(),
-            subject: "push".into(),
-            event_type: "webhook".to_owned(),
-            time: None,
-            datacontenttype: Some("application/json".to_owned()),
-            extensions: BTreeMap::new(),
-            data: Some("{}".into()),
-            document: zetes_api::Document::default(),
-        };
+        let event = Event::with_data("webhook", "hooks", "push", id, "{}");
         Publication { namespace: namespace.into(), event: Arc::new(event) }
     }
 

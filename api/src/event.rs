@@ -71,6 +71,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+const JSON: &str = "application/json";
 const SPECVERSION: &str = "specversion";
 const V1: &str = "1.0";
 /// The version before, which some still write. What this reads of it is named alike in both.
@@ -81,6 +82,27 @@ const ATTRIBUTES: [&str; 9] =
     [SPECVERSION, "id", "source", "type", "subject", "datacontenttype", "time", "data", "data_base64"];
 
 impl Event {
+    /// A new event with JSON data and without a time; `event_type` is the kind of its event source.
+    pub fn with_data(
+        event_type: impl Into<String>,
+        source: impl Into<ObjectName>,
+        subject: impl Into<EventName>,
+        id: impl Into<EventId>,
+        data: impl Into<Bytes>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            source: source.into(),
+            subject: subject.into(),
+            event_type: event_type.into(),
+            time: None,
+            datacontenttype: Some(JSON.to_owned()),
+            extensions: BTreeMap::new(),
+            data: Some(data.into()),
+            document: Document::default(),
+        }
+    }
+
     /// Which event this is, without its data.
     pub fn to_ref(&self) -> EventRef {
         EventRef { source: self.source.clone(), event: self.subject.clone(), id: self.id.clone() }
@@ -212,8 +234,8 @@ impl Event {
 }
 
 fn is_json(media_type: Option<&str>) -> bool {
-    let media_type = media_type.unwrap_or("application/json");
-    media_type == "application/json" || media_type.ends_with("+json")
+    let media_type = media_type.unwrap_or(JSON);
+    media_type == JSON || media_type.ends_with("+json")
 }
 
 /// A text that stands for data of another media type is that data; everything else is kept byte for byte.

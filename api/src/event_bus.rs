@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::resource::EventBusSpec;
-use crate::settings::{SecretKeyRef, Tls};
+use crate::settings::{ConsumerGroup, Sasl, SecretKeyRef, Tls};
 use crate::validation::pod::{Container, Labels};
 
 /// What carries the events of an EventBus.
@@ -216,22 +216,6 @@ pub struct Kafka {
     pub sasl: Option<Sasl>,
     pub consumer_group: Option<ConsumerGroup>,
     pub partitioner: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Sasl {
-    pub mechanism: String,
-    pub user_secret: Option<SecretKeyRef>,
-    pub password_secret: Option<SecretKeyRef>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ConsumerGroup {
-    pub group_name: String,
-    pub oldest: bool,
-    pub rebalance_strategy: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -64,6 +64,30 @@ pub struct Tls {
     pub enabled: bool,
 }
 
+/// A Kafka consumer group.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConsumerGroup {
+    /// Its name.
+    pub group_name: String,
+    /// A new group begins with the oldest record; without it with the next one.
+    pub oldest: bool,
+    /// `range` (default), `sticky` or `roundrobin`.
+    pub rebalance_strategy: String,
+}
+
+/// How a Kafka client says who it is.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Sasl {
+    /// `PLAIN` (default), `SCRAM-SHA-256`, `SCRAM-SHA-512`, `OAUTHBEARER` or `GSSAPI`.
+    pub mechanism: String,
+    /// Secret that holds the user name.
+    pub user_secret: Option<SecretKeyRef>,
+    /// Secret that holds the password.
+    pub password_secret: Option<SecretKeyRef>,
+}
+
 /// A header whose value comes from a Secret or a ConfigMap; the secret wins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use eventsource_core::Check;
-use eventsource_planned::kafka::{Sasl, SchemaRegistry};
+use eventsource_planned::kafka::SchemaRegistry;
 use eventsource_planned::nats::Auth;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zetes_api::{
-    Backoff, FieldPath, Finding, Invalid, Parameter, SecretKeyRef, SecureHeader, Severity, Tls, manifest,
+    Backoff, FieldPath, Finding, Invalid, Parameter, Sasl, SecretKeyRef, SecureHeader, Severity, Tls,
+    manifest,
 };
 
 /// The configuration of a kind without an adapter.

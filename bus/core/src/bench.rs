@@ -1,6 +1,5 @@
 //! What a bus can do, measured alike for every bus and for the bare client beside it.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,17 +36,13 @@ impl Rate {
 
 /// An event of the usual size; no two have the same id.
 pub fn event(number: u64) -> Publication {
-    let event = Event {
-        id: format!("{number:032x}").as_str().into(),
-        source: "hooks".into(),
-        subject: "push".into(),
-        event_type: "webhook".to_owned(),
-        time: None,
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: BTreeMap::new(),
-        data: Some(format!("{{\"filling\":\"{}\"}}", "x".repeat(DATA_BYTES - 14)).into()),
-        document: zetes_api::Document::default(),
-    };
+    let event = Event::with_data(
+        "webhook",
+        "hooks",
+        "push",
+        format!("{number:032x}").as_str(),
+        format!("{{\"filling\":\"{}\"}}", "x".repeat(DATA_BYTES - 14)),
+    );
     Publication { namespace: NAMESPACE.into(), event: Arc::new(event) }
 }
 
@@ -127,15 +122,40 @@ pub async fn consume(bus: &Arc<dyn Bus>, trigger: &str, count: u64) -> Result<Ra
     Ok(Rate { count: settled, took: begin.elapsed(), median: Duration::ZERO })
 }
 
-/// One line of the report: ours beside the bare client's.
-pub fn line(what: &str, ours: Rate, bare: Rate) -> String {
-    let (ours_rate, bare_rate) = (ours.per_second(), bare.per_second());
-    format!(
-        "{what:<34} {ours_rate:>10.0}/s   bare {bare_rate:>10.0}/s   {:>5.0} %   p50 {:>9.3} ms, bare {:>9.3} ms",
-        100.0 * ours_rate / bare_rate,
-        ours.median.as_secs_f64() * 1e3,
-        bare.median.as_secs_f64() * 1e3,
-    )
+/// What of the bare client a bus has to do.
+const SHARE: f64 = 0.7;
+
+/// A bus beside the bare client of its server.
+#[derive(Debug, Default)]
+pub struct Report {
+    slow: Vec<String>,
+}
+
+impl Report {
+    /// The line that tells of one measure.
+    pub fn compare(&mut self, what: &str, ours: Rate, bare: Rate) -> String {
+        let (ours_rate, bare_rate) = (ours.per_second(), bare.per_second());
+        if ours_rate < SHARE * bare_rate {
+            self.slow.push(what.to_owned());
+        }
+        format!(
+            "{what:<34} {ours_rate:>10.0}/s   bare {bare_rate:>10.0}/s   {:>5.0} %   p50 {:>9.3} ms, bare {:>9.3} ms",
+            100.0 * ours_rate / bare_rate,
+            ours.median.as_secs_f64() * 1e3,
+            bare.median.as_secs_f64() * 1e3,
+        )
+    }
+
+    /// Whether the bus did what it has to.
+    ///
+    /// # Errors
+    /// What was slower than 70 % of the bare client.
+    pub fn end(self) -> Result<(), String> {
+        if self.slow.is_empty() {
+            return Ok(());
+        }
+        Err(format!("less than 70 % of the bare client: {}", self.slow.join(", ")))
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures with the machine's clock")]

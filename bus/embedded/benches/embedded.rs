@@ -4,7 +4,6 @@
 //! part of it was reached.
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -92,17 +91,13 @@ fn folder() -> Result<tempfile::TempDir, Box<dyn Error>> {
 }
 
 fn publication(id: u64, bytes: usize) -> Publication {
-    let event = Event {
-        id: format!("delivery-{id}").into(),
-        source: "hooks".into(),
-        subject: "push".into(),
-        event_type: "webhook".to_owned(),
-        time: None,
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: BTreeMap::new(),
-        data: Some(format!("{{\"body\":\"{}\"}}", "x".repeat(bytes.saturating_sub(11))).into()),
-        document: zetes_api::Document::default(),
-    };
+    let event = Event::with_data(
+        "webhook",
+        "hooks",
+        "push",
+        format!("delivery-{id}"),
+        format!("{{\"body\":\"{}\"}}", "x".repeat(bytes.saturating_sub(11))),
+    );
     Publication { namespace: "ci".into(), event: Arc::new(event) }
 }
 

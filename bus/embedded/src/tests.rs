@@ -39,17 +39,7 @@ async fn open(folder: &Path, clock: &Clock) -> (EmbeddedBus, OpenReport) {
 }
 
 fn event(id: &str, data: &str) -> Publication {
-    let event = Event {
-        id: id.into(),
-        source: "hooks".into(),
-        subject: "push".into(),
-        event_type: "webhook".to_owned(),
-        time: None,
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: BTreeMap::new(),
-        data: Some(data.to_owned().into()),
-        document: zetes_api::Document::default(),
-    };
+    let event = Event::with_data("webhook", "hooks", "push", id, data.to_owned());
     Publication { namespace: "ci".into(), event: Arc::new(event) }
 }
 

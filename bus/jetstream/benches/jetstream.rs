@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{self, AckKind, Context, stream};
-use bus_core::bench::{self, BATCH, NAMESPACE, PRODUCERS, Rate};
+use bus_core::bench::{self, BATCH, NAMESPACE, PRODUCERS, Rate, Report};
 use bus_core::{Bus, Retention};
 use bus_jetstream::{JetStreamBus, Names, Options, Stream};
 use connection_nats::Settings;
@@ -19,8 +19,6 @@ use zetes_runtime::{Clock, Secrets};
 use zetes_services::{NatsServer, NatsVersion};
 
 const HOW_LONG: Duration = Duration::from_secs(4);
-/// What of the bare client the bus has to do.
-const SHARE: f64 = 0.7;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -31,28 +29,17 @@ async fn main() -> Result<(), Failure> {
     let bare = Bare::new(&server.url()).await?;
     let bus = bus(&server).await?;
     let numbers = AtomicU64::new(0);
-    let mut slow = Vec::new();
+    let mut report = Report::default();
     for producers in [1, PRODUCERS] {
         let bare = bare.publish(producers, &numbers).await?;
         let ours = bench::publish(&bus, producers, HOW_LONG, &numbers).await?;
-        told(&format!("publish, {producers} producers"), ours, bare, &mut slow);
+        println!("{}", report.compare(&format!("publish, {producers} producers"), ours, bare));
     }
     let events = bus.stats().await?.events.min(bare.stored().await?);
     let bare = bare.consume(events).await?;
     let ours = bench::consume(&bus, "drain", events).await?;
-    told(&format!("consume, batches of {BATCH}"), ours, bare, &mut slow);
-    if slow.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("less than 70 % of the bare client: {}", slow.join(", ")).into())
-    }
-}
-
-fn told(what: &str, ours: Rate, bare: Rate, slow: &mut Vec<String>) {
-    println!("{}", bench::line(what, ours, bare));
-    if ours.per_second() < SHARE * bare.per_second() {
-        slow.push(what.to_owned());
-    }
+    println!("{}", report.compare(&format!("consume, batches of {BATCH}"), ours, bare));
+    Ok(report.end()?)
 }
 
 async fn bus(server: &NatsServer) -> Result<Arc<dyn Bus>, Failure> {

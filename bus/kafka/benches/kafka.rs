@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bus_core::Bus;
-use bus_core::bench::{self, BATCH, NAMESPACE, PRODUCERS, Rate};
+use bus_core::bench::{self, BATCH, NAMESPACE, PRODUCERS, Rate, Report};
 use bus_kafka::{KafkaBus, Options};
 use connection_kafka::Settings;
 use rdkafka::ClientConfig;
@@ -20,8 +20,6 @@ use zetes_runtime::{Clock, Secrets, random_id};
 use zetes_services::KafkaBroker;
 
 const HOW_LONG: Duration = Duration::from_secs(4);
-/// What of the bare client the bus has to do.
-const SHARE: f64 = 0.7;
 const PARTITIONS: i32 = 6;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -33,30 +31,19 @@ async fn main() -> Result<(), Failure> {
     let bare = Bare::new(&brokers).await?;
     let bus = bus(&brokers).await?;
     let numbers = AtomicU64::new(0);
-    let (mut slow, mut written) = (Vec::new(), 0);
+    let (mut report, mut written) = (Report::default(), 0);
     for producers in [1, PRODUCERS] {
         let bare = bare.publish(producers, &numbers).await?;
         written += bare.count;
         let ours = bench::publish(&bus, producers, HOW_LONG, &numbers).await?;
-        told(&format!("publish, {producers} producers"), ours, bare, &mut slow);
+        println!("{}", report.compare(&format!("publish, {producers} producers"), ours, bare));
     }
     let events = bus.stats().await?.events.min(written);
     let bare = bare.consume(&brokers, events).await?;
     let ours = bench::consume(&bus, "drain", events).await?;
-    told(&format!("consume, batches of {BATCH}"), ours, bare, &mut slow);
+    println!("{}", report.compare(&format!("consume, batches of {BATCH}"), ours, bare));
     bus.close().await?;
-    if slow.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("less than 70 % of the bare client: {}", slow.join(", ")).into())
-    }
-}
-
-fn told(what: &str, ours: Rate, bare: Rate, slow: &mut Vec<String>) {
-    println!("{}", bench::line(what, ours, bare));
-    if ours.per_second() < SHARE * bare.per_second() {
-        slow.push(what.to_owned());
-    }
+    Ok(report.end()?)
 }
 
 async fn bus(brokers: &str) -> Result<Arc<dyn Bus>, Failure> {

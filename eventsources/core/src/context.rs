@@ -155,15 +155,14 @@ impl Context {
 
     fn publication(&self, draft: Draft) -> Publication {
         let event = Event {
-            id: draft.id,
-            source: self.0.source.clone(),
-            subject: self.0.event.clone(),
-            event_type: self.0.event_type.to_owned(),
             time: Some(draft.time.unwrap_or_else(|| self.clock().now())),
-            datacontenttype: Some("application/json".to_owned()),
-            extensions: std::collections::BTreeMap::default(),
-            data: Some(draft.data),
-            document: zetes_api::Document::default(),
+            ..Event::with_data(
+                self.0.event_type,
+                self.0.source.clone(),
+                self.0.event.clone(),
+                draft.id,
+                draft.data,
+            )
         };
         Publication { namespace: self.0.namespace.clone(), event: Arc::new(event) }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use eventsource_core::{Check, Planned, SourceFilter, one_of};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use zetes_api::{Backoff, BasicAuth, Invalid, SecretKeyRef, Tls};
+use zetes_api::{Backoff, BasicAuth, ConsumerGroup, Invalid, Sasl, Tls};
 
 /// Which topic is read: by a consumer group, or one partition of it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -41,30 +41,6 @@ pub struct Config {
     pub metadata: Option<BTreeMap<String, String>>,
     /// Which events are kept.
     pub filter: Option<SourceFilter>,
-}
-
-/// A consumer group.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ConsumerGroup {
-    /// Its name.
-    pub group_name: String,
-    /// A new group begins with the oldest record; without it with the next one.
-    pub oldest: bool,
-    /// `range` (default), `sticky` or `roundrobin`.
-    pub rebalance_strategy: String,
-}
-
-/// How it says who it is.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Sasl {
-    /// `PLAIN` (default), `SCRAM-SHA-256`, `SCRAM-SHA-512`, `OAUTHBEARER` or `GSSAPI`.
-    pub mechanism: String,
-    /// Secret that holds the user name.
-    pub user_secret: Option<SecretKeyRef>,
-    /// Secret that holds the password.
-    pub password_secret: Option<SecretKeyRef>,
 }
 
 /// AWS credentials.
@@ -110,7 +86,7 @@ impl Planned for Kafka {
         }
         check.tls("tls", config.tls.as_ref());
         if let Some(sasl) = &config.sasl {
-            sasl.check(&mut check);
+            check_login(sasl, &mut check);
         }
         if let Some(auth) = &config.aws_msk_iam_auth {
             check.text("awsMskIamAuth.region", &auth.region);
@@ -122,13 +98,12 @@ impl Planned for Kafka {
 
 const MECHANISMS: [&str; 5] = ["PLAIN", "OAUTHBEARER", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI"];
 
-impl Sasl {
-    fn check(&self, check: &mut Check) {
-        if !self.mechanism.is_empty() && !MECHANISMS.contains(&self.mechanism.as_str()) {
-            let message = format!("expected {}, found `{}`", one_of(&MECHANISMS), self.mechanism);
-            check.bad("sasl.mechanism", message);
-        }
-        check.present("sasl.userSecret", self.user_secret.as_ref());
-        check.present("sasl.passwordSecret", self.password_secret.as_ref());
+/// What is wrong with a login, at `sasl`.
+fn check_login(sasl: &Sasl, check: &mut Check) {
+    if !sasl.mechanism.is_empty() && !MECHANISMS.contains(&sasl.mechanism.as_str()) {
+        let message = format!("expected {}, found `{}`", one_of(&MECHANISMS), sasl.mechanism);
+        check.bad("sasl.mechanism", message);
     }
+    check.present("sasl.userSecret", sasl.user_secret.as_ref());
+    check.present("sasl.passwordSecret", sasl.password_secret.as_ref());
 }

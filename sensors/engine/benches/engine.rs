@@ -24,17 +24,7 @@ fn rules(filters: &Value) -> Arc<Rules> {
 }
 
 fn event() -> Arc<Event> {
-    Arc::new(Event {
-        id: "e1".into(),
-        source: "src".into(),
-        subject: "push".into(),
-        event_type: "webhook".to_owned(),
-        time: None,
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: std::collections::BTreeMap::new(),
-        data: Some(zetes_vectors::PUSH.into()),
-        document: zetes_api::Document::default(),
-    })
+    Arc::new(Event::with_data("webhook", "src", "push", "e1", zetes_vectors::PUSH))
 }
 
 fn measure(criterion: &mut Criterion) {

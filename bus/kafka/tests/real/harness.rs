@@ -7,7 +7,7 @@ use std::time::Duration;
 use bus_core::{Bus as _, Publication, Start, Subscription};
 use bus_kafka::{KafkaBus, Options};
 use connection_kafka::{Sasl, Settings};
-use zetes_api::{Document, Event, SecretKeyRef, Tls};
+use zetes_api::{Event, SecretKeyRef, Tls};
 use zetes_runtime::{Clock, Secrets};
 use zetes_services::{KafkaBroker, SharedKafka};
 
@@ -76,17 +76,7 @@ pub(crate) fn event(id: &str) -> Publication {
 }
 
 pub(crate) fn event_of(subject: &str, id: &str) -> Publication {
-    let event = Event {
-        id: id.into(),
-        source: "hooks".into(),
-        subject: subject.into(),
-        event_type: "webhook".to_owned(),
-        time: None,
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: std::collections::BTreeMap::default(),
-        data: Some("{}".into()),
-        document: Document::default(),
-    };
+    let event = Event::with_data("webhook", "hooks", subject, id, "{}");
     Publication { namespace: NAMESPACE.into(), event: Arc::new(event) }
 }
 

@@ -19,15 +19,8 @@ pub(super) fn later(seconds: i64) -> Timestamp {
 
 pub(super) fn event(dependency: &str, id: &str) -> Arc<Event> {
     Arc::new(Event {
-        id: id.into(),
-        source: "src".into(),
-        subject: dependency.into(),
-        event_type: "webhook".to_owned(),
         time: Some(now()),
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: BTreeMap::new(),
-        data: Some(r#"{"wanted":true}"#.into()),
-        document: zetes_api::Document::default(),
+        ..Event::with_data("webhook", "src", dependency, id, r#"{"wanted":true}"#)
     })
 }
 

@@ -14,17 +14,7 @@ use zetes_api::Event;
 use crate::{Call, Config, Http, Success};
 
 fn round() -> Round {
-    let event = Event {
-        id: "e1".into(),
-        source: "shop".into(),
-        subject: "order".into(),
-        event_type: "webhook".to_owned(),
-        time: None,
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: BTreeMap::new(),
-        data: Some(r#"{"body":{"id":"a1","total":250}}"#.into()),
-        document: zetes_api::Document::default(),
-    };
+    let event = Event::with_data("webhook", "shop", "order", "e1", r#"{"body":{"id":"a1","total":250}}"#);
     Round {
         key: "the-key".into(),
         namespace: "shop".into(),

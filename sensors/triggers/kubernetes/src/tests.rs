@@ -12,17 +12,7 @@ use crate::flags::{FlagError, Flags};
 use crate::{Maker, create};
 
 fn round(key: &str) -> Round {
-    let event = Event {
-        id: "d-1".into(),
-        source: "github".into(),
-        subject: "push".into(),
-        event_type: "github".to_owned(),
-        time: None,
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: BTreeMap::new(),
-        data: Some(r#"{"body":{"after":"c0ffee"}}"#.into()),
-        document: zetes_api::Document::default(),
-    };
+    let event = Event::with_data("github", "github", "push", "d-1", r#"{"body":{"after":"c0ffee"}}"#);
     Round {
         key: key.into(),
         namespace: "ci".into(),

@@ -90,17 +90,7 @@ pub(crate) async fn failure(bus: &JetStreamBus, text: &str) -> String {
 }
 
 pub(crate) fn event(id: &str) -> Publication {
-    let event = Event {
-        id: id.into(),
-        source: "hooks".into(),
-        subject: "push".into(),
-        event_type: "webhook".to_owned(),
-        time: None,
-        datacontenttype: Some("application/json".to_owned()),
-        extensions: BTreeMap::new(),
-        data: Some("{}".into()),
-        document: zetes_api::Document::default(),
-    };
+    let event = Event::with_data("webhook", "hooks", "push", id, "{}");
     Publication { namespace: "ci".into(), event: Arc::new(event) }
 }
 

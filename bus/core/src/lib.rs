@@ -42,7 +42,7 @@ pub use model::{
     EntryKind, Health, HealthFailure, Interest, Page, Publication, ReadFilter, Receipt, Retention, Revision,
     Start, StateEntry, StateKey, Subscription, Ticket,
 };
-pub use position::Position;
+pub use position::{Position, later};
 
 /// The bus, chosen at run time. All methods may be called from many tasks at once.
 pub trait Bus: Send + Sync + 'static {

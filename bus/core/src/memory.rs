@@ -16,7 +16,7 @@ use zetes_api::{Event, EventId, Namespace};
 use crate::{
     Bus, BusError, BusStats, Change, Consumer, ConsumerName, ConsumerStats, Delivery, Duplicates, Durability,
     Entry, EntryBody, EntryKind, Health, Identity, Interest, Page, Position, Publication, ReadFilter,
-    Receipt, Retention, Revision, Start, StateEntry, StateKey, Subscription, Ticket,
+    Receipt, Retention, Revision, Start, StateEntry, StateKey, Subscription, Ticket, later,
 };
 
 /// How often a waiting fetch looks at the clock it was given.
@@ -422,10 +422,6 @@ fn delivery(
 
 fn size(event: &Event) -> u64 {
     u64::try_from(event.data.as_ref().map_or(0, Bytes::len)).unwrap_or(u64::MAX)
-}
-
-fn later(at: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
 impl Bus for MemoryBus {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A consumer's position: what it has not read, and what it was handed and has not settled.
 ///
@@ -192,6 +193,11 @@ impl Position {
     pub fn oldest_handed(&self) -> Option<(u64, Timestamp)> {
         self.handed.first_key_value().map(|(sequence, handed)| (*sequence, handed.published_at))
     }
+}
+
+/// `at + by`, or the end of time.
+pub fn later(at: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_core::{BusError, Consumer, ConsumerName, Delivery, Ticket};
+use bus_core::{BusError, Consumer, ConsumerName, Delivery, Ticket, later};
 use futures_util::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::bus::Shared;
@@ -176,10 +176,6 @@ impl EmbeddedConsumer {
             }
         }
     }
-}
-
-pub(crate) fn later(now: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
 impl Consumer for EmbeddedConsumer {

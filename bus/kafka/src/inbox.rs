@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus_core::{ConsumerName, Delivery, Interest, Position, Subscription, Ticket};
-use jiff::{SignedDuration, Timestamp};
+use bus_core::{ConsumerName, Delivery, Interest, Position, Subscription, Ticket, later};
+use jiff::Timestamp;
 use zetes_api::Event;
 
 use crate::committed::{Committed, Positions};
@@ -325,8 +325,4 @@ fn delivery(
     let sequence = sequence(partition, i64::try_from(offset).unwrap_or(i64::MAX));
     let ticket = Ticket { consumer: name.clone(), sequence };
     Delivery { ticket, event: event.clone(), published_at, deliveries }
-}
-
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }

@@ -111,6 +111,13 @@ pub(crate) fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")
 }
 
+/// Whether the file stands in a hidden folder, the data directory for example, below one of these: such are not read.
+pub(crate) fn is_hidden(path: &Path, below: &[PathBuf]) -> bool {
+    let inside = below.iter().find_map(|folder| path.strip_prefix(folder).ok());
+    let is_hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');
+    inside.is_some_and(|inside| inside.iter().any(is_hidden))
+}
+
 fn text(file: &Path) -> anyhow::Result<String> {
     let metadata = std::fs::metadata(file).map_err(|error| unreadable(file, &error))?;
     if metadata.len() > MAX_FILE_BYTES {
@@ -302,6 +309,15 @@ mod tests {
     use zetes_vectors::{Answer, Row};
 
     use super::*;
+
+    #[test]
+    fn a_change_in_a_hidden_folder_below_a_read_one_is_no_change() {
+        let below = [PathBuf::from("."), PathBuf::from("/home/user/.config/zetes")];
+        assert!(is_hidden(Path::new("./.zetes/owner.json"), &below));
+        assert!(!is_hidden(Path::new("./bus.yaml"), &below));
+        assert!(!is_hidden(Path::new("/home/user/.config/zetes/bus.yaml"), &below));
+        assert!(is_hidden(Path::new("/home/user/.config/zetes/.git/x.yaml"), &below));
+    }
 
     /// What the reference accepts and is refused here: code, last name of the path (`*` is any), and why. Anything else that is
     /// refused so is a mistake of ours (docs/decisions/0004-what-never-works-is-refused-at-load.md).

@@ -139,10 +139,10 @@ impl Run {
         if folders.is_empty() {
             return Ok((changes, None));
         }
+        let below: Vec<PathBuf> = folders.iter().map(|folder| (*folder).to_owned()).collect();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| {
-                !event.kind.is_access() && event.paths.iter().any(|path| load::is_manifest(path))
-            }) {
+            let is_read = |path: &PathBuf| load::is_manifest(path) && !load::is_hidden(path, &below);
+            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(is_read)) {
                 // A full channel holds a message already: that one reads this change, too.
                 let _noted = sender.try_send(());
             }

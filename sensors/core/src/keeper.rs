@@ -16,7 +16,7 @@ use crate::sensors::{Deps, Status, TriggerState};
 
 /// First pause after the bus could not be used; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One trigger with everything it needs to begin, as often as it takes.
 pub(crate) struct Keeper {

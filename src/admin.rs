@@ -39,6 +39,8 @@ fn router(observed: Arc<Observed>) -> Router {
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/explain", get(explain_event))
         .route("/api/v1/dead-letters", get(dead_letters))
+        .route("/api/v1/dead-messages", get(dead_messages))
+        .route("/api/v1/dead-messages/show", get(dead_message))
         .route("/api/v1/dead-letters/redrive", post(redrive))
         .route("/api/v1/dead-letters/discard", post(discard))
         .with_state(observed)
@@ -100,11 +102,11 @@ async fn events(State(observed): State<Arc<Observed>>, Query(query): Query<Event
 }
 
 #[derive(Deserialize)]
-struct ExplainQuery {
+struct IdQuery {
     id: String,
 }
 
-async fn explain_event(State(observed): State<Arc<Observed>>, Query(query): Query<ExplainQuery>) -> Response {
+async fn explain_event(State(observed): State<Arc<Observed>>, Query(query): Query<IdQuery>) -> Response {
     match observed.explain(&EventId::from(query.id)).await {
         Ok(explanations) => Json(explanations).into_response(),
         Err(error) => failure(&error),
@@ -114,6 +116,20 @@ async fn explain_event(State(observed): State<Arc<Observed>>, Query(query): Quer
 async fn dead_letters(State(observed): State<Arc<Observed>>) -> Response {
     match observed.dead_letters().await {
         Ok(letters) => Json(letters).into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+async fn dead_messages(State(observed): State<Arc<Observed>>) -> Response {
+    match observed.dead_messages().await {
+        Ok(messages) => Json(messages).into_response(),
+        Err(error) => failure(&error),
+    }
+}
+
+async fn dead_message(State(observed): State<Arc<Observed>>, Query(query): Query<IdQuery>) -> Response {
+    match observed.dead_message(&query.id).await {
+        Ok(message) => Json(message).into_response(),
         Err(error) => failure(&error),
     }
 }

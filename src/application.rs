@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 use zetes_api::manifest::{Located, Object};
-use zetes_api::{EventSource, Namespace, ObjectName, ObjectRef, Sensor};
+use zetes_api::{EventName, EventSource, Namespace, ObjectName, ObjectRef, Sensor};
 use zetes_runtime::{Clock, Registry as Metrics, Secrets, SecretsBuilder, random_id};
 
 use crate::admin;
@@ -298,8 +298,13 @@ impl Application {
                 }
                 _ => {
                     self.observed.forget(&name);
+                    let wanted = wanted.get(&name);
+                    let remains = |kind: &str, event: &EventName| {
+                        let events = wanted.into_iter().flat_map(|object| object.spec.events());
+                        events.into_iter().any(|(key, name, _)| key == kind && name == *event)
+                    };
                     if let Some(served) = self.sources.remove(&name) {
-                        served.running.stop(self.settings.grace).await;
+                        served.running.retire(self.settings.grace, remains).await;
                         info!(object = %name, "EventSource stopped");
                     }
                 }

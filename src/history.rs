@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bus_core::{Bus, BusError};
 use clap::Args;
+use eventsource_core::DeadMessage;
 use sensor_core::{DeadLetter, DeadLetterId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,15 @@ impl Process {
 
     pub(crate) async fn dead_letters(&self) -> anyhow::Result<Vec<DeadLetter>> {
         self.get("api/v1/dead-letters", &[]).await
+    }
+
+    pub(crate) async fn dead_messages(&self) -> anyhow::Result<Vec<DeadMessage>> {
+        self.get("api/v1/dead-messages", &[]).await
+    }
+
+    /// One of them, whole; `None` where there is none of that id.
+    pub(crate) async fn dead_message(&self, id: &str) -> anyhow::Result<Option<DeadMessage>> {
+        self.get("api/v1/dead-messages/show", &[("id", id)]).await
     }
 
     /// Has a dead letter fired again.

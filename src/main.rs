@@ -7,6 +7,7 @@ mod cli;
 mod copy;
 mod explain;
 mod history;
+mod letters;
 mod load;
 mod observed;
 mod output;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use bus_core::Bus;
-use eventsource_core::{PartState, PartStatus};
+use eventsource_core::{DeadMessage, DeadMessages, PartState, PartStatus};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -59,7 +59,7 @@ pub(crate) struct Part {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, told) = match &self.detail {
-            Detail::Event(part) => (&part.name, event_text(&part.state)),
+            Detail::Event(part) => (&part.name, event_text(part)),
             Detail::Trigger(trigger) => (&trigger.name, trigger_text(&trigger.state)),
             Detail::Bus(bus) => (&bus.name, bus_text(bus)),
             Detail::Object { name, error } => (name, format!("does not run: {error}")),
@@ -68,13 +68,15 @@ impl fmt::Display for Part {
     }
 }
 
-fn event_text(state: &PartState) -> String {
-    match state {
-        PartState::Starting => "waits for its bus and the Sensors on it".to_owned(),
+fn event_text(part: &PartStatus) -> String {
+    let state = match &part.state {
+        PartState::Waiting => "waits for its bus and the Sensors on it".to_owned(),
+        PartState::Starting => "connecting".to_owned(),
         PartState::Serving => "serving".to_owned(),
         PartState::Stopped => "stopped".to_owned(),
         PartState::Failed { error, since, .. } => format!("failed since {since}: {error}"),
-    }
+    };
+    part.trouble.iter().fold(state, |text, trouble| text + "; trouble: " + trouble)
 }
 
 fn trigger_text(state: &TriggerState) -> String {
@@ -201,6 +203,31 @@ impl Observed {
         Ok(letters)
     }
 
+    /// The messages of all buses that could not become events, oldest first within a bus, each with the beginning of its bytes.
+    ///
+    /// # Errors
+    /// A bus can't be read.
+    pub(crate) async fn dead_messages(&self) -> anyhow::Result<Vec<DeadMessage>> {
+        let mut messages = Vec::new();
+        for Open { id, bus } in self.buses.all() {
+            messages.extend(DeadMessages(&*bus).list().await.with_context(|| format!("bus {id}"))?);
+        }
+        Ok(messages)
+    }
+
+    /// One of them, whole; `None` where there is none of that id.
+    ///
+    /// # Errors
+    /// A bus can't be read.
+    pub(crate) async fn dead_message(&self, id: &str) -> anyhow::Result<Option<DeadMessage>> {
+        for Open { bus, .. } in self.buses.all() {
+            if let Some(message) = DeadMessages(&*bus).get(id).await? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
     /// Fires the round of a dead letter again; `false` where there is none of that id.
     ///
     /// # Errors
@@ -240,8 +267,11 @@ impl Observed {
     /// The bus can't be used.
     pub(crate) async fn discard(&self, id: &DeadLetterId) -> anyhow::Result<bool> {
         for Open { id: name, bus } in self.buses.all() {
-            if DeadLetters::of(bus).discard(id).await? {
+            if DeadLetters::of(bus.clone()).discard(id).await? {
                 self.sensor_metrics.dead_letters(&name.to_string()).dec();
+                return Ok(true);
+            }
+            if DeadMessages(&*bus).discard(id.as_str()).await? {
                 return Ok(true);
             }
         }

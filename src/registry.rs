@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use eventsource_core::{EventSource, Plan, Planned};
 use planned::PlannedTrigger;
 use sensor_core::Trigger;
+use zetes_api::{EVENT_SOURCE_KINDS, SourceKind};
 
 /// The kinds by their keys in manifests.
 #[derive(Default)]
@@ -20,42 +21,44 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn of_this_build() -> Self {
         Self::default()
-            .receives::<eventsource_webhook::webhook::Webhook>()
-            .receives::<eventsource_webhook::github::Github>()
-            .receives::<eventsource_webhook::gitlab::Gitlab>()
-            .receives::<eventsource_webhook::bitbucket::Bitbucket>()
+            .receives::<eventsource_amqp::Amqp>()
+            .receives::<eventsource_aws::s3::S3>()
+            .receives::<eventsource_aws::sns::Sns>()
+            .receives::<eventsource_aws::sqs::Sqs>()
             .receives::<eventsource_calendar::Calendar>()
+            .receives::<eventsource_file::File>()
+            .receives::<eventsource_generic::Generic>()
+            .receives::<eventsource_git::bitbucket::Bitbucket>()
+            .receives::<eventsource_git::bitbucketserver::BitbucketServer>()
+            .receives::<eventsource_git::gerrit::Gerrit>()
+            .receives::<eventsource_git::gitea::Gitea>()
+            .receives::<eventsource_git::github::Github>()
+            .receives::<eventsource_git::gitlab::Gitlab>()
+            .receives::<eventsource_kafka::Kafka>()
+            .receives::<eventsource_minio::Minio>()
+            .receives::<eventsource_mqtt::Mqtt>()
+            .receives::<eventsource_nats::Nats>()
+            .receives::<eventsource_redis::channels::Redis>()
+            .receives::<eventsource_redis::stream::RedisStream>()
+            .receives::<eventsource_webhook::slack::Slack>()
+            .receives::<eventsource_webhook::storage_grid::StorageGrid>()
+            .receives::<eventsource_webhook::stripe::Stripe>()
+            .receives::<eventsource_webhook::webhook::Webhook>()
             .acts::<trigger_http::Http>()
             .acts::<trigger_log::Log>()
             .acts::<trigger_kubernetes::K8s>()
             .acts::<trigger_kubernetes::ArgoWorkflow>()
-            .plans::<eventsource_planned::amqp::Amqp>()
             .plans::<eventsource_planned::azure_events_hub::AzureEventsHub>()
             .plans::<eventsource_planned::azure_queue_storage::AzureQueueStorage>()
             .plans::<eventsource_planned::azure_service_bus::AzureServiceBus>()
-            .plans::<eventsource_planned::bitbucketserver::BitbucketServer>()
             .plans::<eventsource_planned::emitter::Emitter>()
-            .plans::<eventsource_planned::file::File>()
-            .plans::<eventsource_planned::generic::Generic>()
-            .plans::<eventsource_planned::gerrit::Gerrit>()
             .plans::<eventsource_planned::hdfs::Hdfs>()
-            .plans::<eventsource_planned::kafka::Kafka>()
-            .plans::<eventsource_planned::minio::Minio>()
             .plans::<eventsource_planned::mns::Mns>()
-            .plans::<eventsource_planned::mqtt::Mqtt>()
-            .plans::<eventsource_planned::nats::Nats>()
             .plans::<eventsource_planned::nsq::Nsq>()
             .plans::<eventsource_planned::pub_sub::PubSub>()
             .plans::<eventsource_planned::pulsar::Pulsar>()
-            .plans::<eventsource_planned::redis::Redis>()
-            .plans::<eventsource_planned::redis_stream::RedisStream>()
             .plans::<eventsource_planned::resource::Resource>()
             .plans::<eventsource_planned::sftp::Sftp>()
-            .plans::<eventsource_planned::slack::Slack>()
-            .plans::<eventsource_planned::sns::Sns>()
-            .plans::<eventsource_planned::sqs::Sqs>()
-            .plans::<eventsource_planned::storage_grid::StorageGrid>()
-            .plans::<eventsource_planned::stripe::Stripe>()
             .plans_action::<planned::AwsLambda>()
             .plans_action::<planned::AzureEventHubs>()
             .plans_action::<planned::AzureServiceBus>()
@@ -118,6 +121,13 @@ impl Registry {
         self.trigger(kind).map(sensor_core::Factory::schema).or_else(planned)
     }
 
+    /// Every kind of event source that manifests may name: those of the specification, and ours.
+    pub(crate) fn source_kinds(&self) -> Vec<SourceKind> {
+        let known = EVENT_SOURCE_KINDS.iter().copied();
+        let ours = self.sources.values().map(eventsource_core::Factory::kind);
+        known.chain(ours.filter(|kind| !EVENT_SOURCE_KINDS.contains(kind))).collect()
+    }
+
     /// Every kind of this build, for messages.
     pub(crate) fn kinds(&self) -> String {
         self.sources.keys().chain(self.triggers.keys()).copied().collect::<Vec<_>>().join(", ")
@@ -128,26 +138,47 @@ impl Registry {
 mod tests {
     use std::collections::BTreeSet;
 
-    use serde_json::json;
-    use zetes_api::{EVENT_SOURCE_KINDS, TRIGGER_KINDS};
+    use serde_json::{Value, json};
+    use zetes_api::TRIGGER_KINDS;
 
     use super::*;
 
     #[test]
     fn each_kind_of_the_specification_either_runs_or_is_planned() {
         let registry = Registry::of_this_build();
-        let all: Vec<_> = registry.sources.keys().chain(registry.planned_sources.keys()).copied().collect();
-        let known: BTreeSet<_> = EVENT_SOURCE_KINDS.iter().map(|kind| kind.key).collect();
-        assert_eq!((all.len(), all.into_iter().collect()), (known.len(), known));
+        for kind in EVENT_SOURCE_KINDS {
+            let (runs, planned) = (registry.source(kind.key), registry.planned_source(kind.key));
+            assert!(runs.is_some() != planned.is_some(), "`{}` runs or is planned", kind.key);
+        }
         let all: Vec<_> = registry.triggers.keys().chain(registry.planned_triggers.keys()).copied().collect();
         let known: BTreeSet<_> = TRIGGER_KINDS.iter().copied().collect();
         assert_eq!((all.len(), all.into_iter().collect()), (known.len(), known));
     }
 
+    /// Members of a schema that have no description, by their path.
+    fn undescribed(schema: &Value, at: &str) -> Vec<String> {
+        let members = schema.as_object().into_iter().flatten();
+        let found = members.flat_map(|(key, value)| {
+            let path = format!("{at}.{key}");
+            let is_bare = at.ends_with(".properties") && value.get("description").is_none();
+            undescribed(value, &path).into_iter().chain(is_bare.then_some(path))
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn every_field_of_every_kind_of_event_source_has_its_sentence() {
+        let registry = Registry::of_this_build();
+        for kind in registry.source_kinds() {
+            let schema = registry.source_schema(kind.key).unwrap();
+            assert_eq!(undescribed(&schema, kind.key), [""; 0]);
+        }
+    }
+
     #[test]
     fn a_planned_action_says_what_is_wrong_with_it() {
         let registry = Registry::of_this_build();
-        let told = |kind: &str, config: serde_json::Value| -> Vec<String> {
+        let told = |kind: &str, config: Value| -> Vec<String> {
             let findings = registry.planned_trigger(kind).unwrap().check(&config);
             findings.iter().map(|one| format!("{:?} {} {}", one.severity, one.code, one.path)).collect()
         };

@@ -81,6 +81,11 @@ const V0_3: &str = "0.3";
 const ATTRIBUTES: [&str; 9] =
     [SPECVERSION, "id", "source", "type", "subject", "datacontenttype", "time", "data", "data_base64"];
 
+/// Extension attribute of an event that was passed through (S24): the `source` that it came with.
+pub const ORIGIN_SOURCE: &str = "originsource";
+/// Its `subject`, if it came with one.
+pub const ORIGIN_SUBJECT: &str = "originsubject";
+
 impl Event {
     /// A new event with JSON data and without a time; `event_type` is the kind of its event source.
     pub fn with_data(
@@ -206,7 +211,8 @@ impl Event {
         })
     }
 
-    /// The document that `contextKey` reads (spec/sensors.md 2): time in UTC with seconds, null when unset.
+    /// The document that `contextKey` reads (spec/sensors.md 2): time in UTC with seconds, null when unset. An event that was passed
+    /// through shows its extension attributes behind, those of its origin among them; others show none, as in the reference.
     pub fn context_json(&self) -> String {
         let time = self.time.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let fields = [
@@ -218,8 +224,13 @@ impl Event {
             ("subject", Value::from(self.subject.as_str())),
             ("time", time.map_or(Value::Null, Value::from)),
         ];
-        let members: Vec<String> =
-            fields.iter().map(|(name, value)| format!("\"{name}\":{}", go_json(value))).collect();
+        let is_passed_through = self.extensions.contains_key(ORIGIN_SOURCE);
+        let extensions = self.extensions.iter().filter(|(name, _)| is_passed_through && *name != SPECVERSION);
+        let extensions = extensions.map(|(name, value)| (name.as_str(), value));
+        let fields = fields.iter().map(|(name, value)| (*name, value)).chain(extensions);
+        let members: Vec<String> = fields
+            .map(|(name, value)| format!("{}:{}", go_json(&Value::from(name)), go_json(value)))
+            .collect();
         format!("{{{}}}", members.join(","))
     }
 

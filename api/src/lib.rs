@@ -23,7 +23,7 @@ mod validation;
 pub use decision::{Decider, Decision, EventRef, Role, Verdict};
 pub use diagnostic::{Diagnostic, FieldPath, Finding, Invalid, Place, Severity, Step};
 pub use document::Document;
-pub use event::{Event, EventError};
+pub use event::{Event, EventError, ORIGIN_SOURCE, ORIGIN_SUBJECT};
 pub use event_bus::{Carrier, JetStream, JetStreamExotic, Kafka, NatsExotic, NatsNative, StreamConfig};
 pub use extension::{Batch, Debounce, Expiry, ExpiryAction, Keep, KeySource, TriggerExtension, WhenBusy};
 pub use kinds::{EVENT_SOURCE_KINDS, SourceKind, TRIGGER_KINDS};
@@ -36,8 +36,8 @@ pub use resource::{
     TriggerPolicy, TriggerTemplate,
 };
 pub use settings::{
-    Backoff, BackoffDuration, BasicAuth, ConfigMapKeyRef, ConsumerGroup, Sasl, SecretKeyRef, SecureHeader,
-    Tls, ValueFrom,
+    Backoff, BackoffDuration, BasicAuth, ConfigMapKeyRef, ConsumerGroup, NatsAuth, Sasl, SecretKeyRef,
+    SecureHeader, Tls, ValueFrom,
 };
 pub use validation::parameter_findings;
 

@@ -43,6 +43,20 @@ pub struct BasicAuth {
     pub password: Option<SecretKeyRef>,
 }
 
+/// How a NATS client says who it is: the first that is set counts.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct NatsAuth {
+    /// User name and password.
+    pub basic: Option<BasicAuth>,
+    /// Secret that holds a token.
+    pub token: Option<SecretKeyRef>,
+    /// Secret that holds the seed of an `NKey`.
+    pub nkey: Option<SecretKeyRef>,
+    /// Secret that holds a `.creds` file.
+    pub credential: Option<SecretKeyRef>,
+}
+
 /// TLS to a system we call. `insecureSkipVerify` ignores every other field, client certificate included.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

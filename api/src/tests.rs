@@ -33,7 +33,7 @@ fn told(text: &str) -> Vec<String> {
         .collect();
     for located in &manifests.objects {
         let object = located.object.object_ref();
-        for finding in manifest::validate(&located.object) {
+        for finding in manifest::validate(&located.object, crate::EVENT_SOURCE_KINDS) {
             let place = located.origin.diagnostic(&object, &finding).place.unwrap();
             told.push(format!("{}:{} {} {}", place.line, place.column, finding.code, finding.path));
         }
@@ -80,6 +80,27 @@ fn our_own_layout_keeps_data_byte_for_byte_and_extensions() {
     let again = Event::from_json(&event.to_json()).unwrap();
     assert_eq!(again, event);
     assert_eq!(again.extensions["traceparent"], "00-x");
+}
+
+#[test]
+fn an_event_that_was_passed_through_shows_its_origin_and_its_extensions() {
+    let context = |extensions: Value| {
+        let mut event = Event::with_data("com.example.paid", "hooks", "shop", "1", "{}");
+        event.extensions = serde_json::from_value(extensions).unwrap();
+        let wire = Event::from_json(&event.to_json()).unwrap();
+        assert_eq!(wire, event, "the bus keeps it");
+        serde_json::from_str::<Value>(&event.context_json()).unwrap()
+    };
+    let passed = context(json!({
+        crate::ORIGIN_SOURCE: "/shop/<1>", crate::ORIGIN_SUBJECT: "order 7", "partitionkey": "k", "sequence": 3,
+    }));
+    assert_eq!(passed["source"], "hooks");
+    assert_eq!(passed["subject"], "shop");
+    assert_eq!(passed["originsource"], "/shop/<1>");
+    assert_eq!(passed["originsubject"], "order 7");
+    assert_eq!((&passed["partitionkey"], &passed["sequence"]), (&json!("k"), &json!(3)));
+    let ours = context(json!({"traceparent": "00-1"}));
+    assert_eq!(ours.get("traceparent"), None, "as in the reference");
 }
 
 const MISTAKES: &str = "\

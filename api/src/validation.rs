@@ -12,18 +12,18 @@ use zetes_schedule::{Descriptors, Schedule, zone};
 
 use crate::diagnostic::{FieldPath, Finding};
 use crate::extension::{ExpiryAction, TriggerExtension};
-use crate::kinds::{EVENT_SOURCE_KINDS, TRIGGER_KINDS};
+use crate::kinds::{SourceKind, TRIGGER_KINDS};
 use crate::manifest::Object;
 use crate::resource::{
     ConditionsReset, DataFilter, Dependency, EventSourceSpec, ExprFilter, Filters, Parameter, SensorSpec,
     TimeFilter, Trigger, TriggerTemplate,
 };
 
-/// Everything that is wrong with an object's frame.
-pub fn validate(object: &Object) -> Vec<Finding> {
+/// Everything that is wrong with an object's frame. `kinds` are the kinds of event sources that there are.
+pub fn validate(object: &Object, kinds: &[SourceKind]) -> Vec<Finding> {
     let spec = FieldPath::from("spec");
     match object {
-        Object::EventSource(object) => event_source(&object.spec, &spec),
+        Object::EventSource(object) => event_source(&object.spec, &spec, kinds),
         Object::EventBus(object) => event_bus::findings(&object.spec, &spec),
         Object::Sensor(object) => sensor(&object.spec, &spec),
         Object::Secret(_) | Object::ConfigMap(_) => Vec::new(),
@@ -52,10 +52,10 @@ fn typed<T: DeserializeOwned + JsonSchema>(
     findings
 }
 
-fn event_source(spec: &EventSourceSpec, path: &FieldPath) -> Vec<Finding> {
+fn event_source(spec: &EventSourceSpec, path: &FieldPath, kinds: &[SourceKind]) -> Vec<Finding> {
     const FRAME: [&str; 4] = ["eventBusName", "replicas", "template", "service"];
     let mut findings = Vec::new();
-    let known: Vec<&str> = EVENT_SOURCE_KINDS.iter().map(|kind| kind.key).chain(FRAME).collect();
+    let known: Vec<&str> = kinds.iter().map(|kind| kind.key).chain(FRAME).collect();
     for (kind, events) in &spec.kinds {
         if !known.contains(&kind.as_str()) {
             findings.push(crate::manifest::unknown_field(kind, &known, path.key(kind.as_str())));
@@ -72,15 +72,15 @@ fn event_source(spec: &EventSourceSpec, path: &FieldPath) -> Vec<Finding> {
             findings.push(finding.hint("event names are unique in an object, whatever their kind"));
         }
     }
-    findings.extend(mixed_classes(spec, path));
+    findings.extend(mixed_classes(spec, path, kinds));
     findings.extend(pod::template(spec.template.as_ref(), path));
     findings.extend(pod::service(spec.service.as_ref(), path));
     findings
 }
 
-fn mixed_classes(spec: &EventSourceSpec, path: &FieldPath) -> Option<Finding> {
+fn mixed_classes(spec: &EventSourceSpec, path: &FieldPath, kinds: &[SourceKind]) -> Option<Finding> {
     let present: Vec<_> =
-        EVENT_SOURCE_KINDS.iter().filter(|kind| spec.events().any(|(key, ..)| key == kind.key)).collect();
+        kinds.iter().filter(|kind| spec.events().any(|(key, ..)| key == kind.key)).collect();
     let everywhere = present.iter().find(|kind| kind.active_active)?;
     let one_at_a_time = present.iter().find(|kind| !kind.active_active)?;
     let message = format!(

@@ -1,4 +1,4 @@
-//! What long-running tasks need, once: the clock, secrets, and the words of telemetry.
+//! What long-running tasks need, once: the clock, secrets and TLS made of them, and the words of telemetry.
 //!
 //! Only [`Clock`] reads the time and only [`Secrets`] reads secrets, so a test can turn the one and fill the other.
 
@@ -7,6 +7,7 @@ pub mod keys;
 mod metrics;
 mod random;
 mod secrets;
+pub mod tls;
 
 pub use clock::{Clock, block_for};
 pub use metrics::{MillisecondsSummary, Registry};

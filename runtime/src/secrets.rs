@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine as _;
+use secrecy::ExposeSecret as _;
 pub use secrecy::SecretString as SecretText;
 use zetes_api::{ConfigMap, ConfigMapKeyRef, Namespace, Secret, SecretKeyRef};
 
@@ -12,7 +13,13 @@ use zetes_api::{ConfigMap, ConfigMapKeyRef, Namespace, Secret, SecretKeyRef};
 /// manifests, files `<dir>/<namespace>/<name>/<key>` or `<dir>/<name>/<key>`, and for secrets the environment variable
 /// `ZETES_SECRET_<NAME>_<KEY>`. Clones share the values; a reload replaces them for all.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(Arc<RwLock<Arc<Sources>>>);
+pub struct Secrets {
+    sources: Arc<RwLock<Arc<Sources>>>,
+    seen: Option<Arc<Mutex<Seen>>>,
+}
+
+/// What was read first under each name; `None` where it could not be.
+type Seen = BTreeMap<(Namespace, SecretKeyRef), Option<SecretText>>;
 
 /// What [`Secrets`] are made of.
 #[derive(Debug, Default)]
@@ -75,7 +82,7 @@ impl SecretsBuilder {
     }
 
     pub fn build(self) -> Secrets {
-        Secrets(Arc::new(RwLock::new(Arc::new(self.0))))
+        Secrets { sources: Arc::new(RwLock::new(Arc::new(self.0))), seen: None }
     }
 }
 
@@ -103,7 +110,26 @@ impl Secrets {
     /// Takes over the sources of `other`, for all clones of `self`.
     pub fn replace(&self, other: &Self) {
         let sources = other.sources();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sources;
+        *self.sources.write().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// The same secrets, remembering what is read through them: for whoever must notice a rotation.
+    #[must_use]
+    pub fn remembering(&self) -> Self {
+        Self { sources: self.sources.clone(), seen: Some(Arc::default()) }
+    }
+
+    /// Whether something that was read through [`Secrets::remembering`], or a clone of what it gave, reads otherwise now. A
+    /// secret that was there and can't be read for a moment has not changed.
+    pub fn have_changed(&self) -> bool {
+        let Some(seen) = &self.seen else { return false };
+        let sources = self.sources();
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().any(|((namespace, key), before)| match (before, sources.secret(namespace, key)) {
+            (_, Err(_)) => false,
+            (None, Ok(_)) => true,
+            (Some(before), Ok(now)) => before.expose_secret() != now.expose_secret(),
+        })
     }
 
     /// The value, without one trailing newline.
@@ -111,7 +137,12 @@ impl Secrets {
     /// # Errors
     /// Not found anywhere, or not readable: the caller fails closed (S35).
     pub fn secret(&self, namespace: &Namespace, key: &SecretKeyRef) -> Result<SecretText, SecretError> {
-        self.sources().secret(namespace, key)
+        let value = self.sources().secret(namespace, key);
+        if let Some(seen) = &self.seen {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.entry((namespace.clone(), key.clone())).or_insert_with(|| value.as_ref().ok().cloned());
+        }
+        value
     }
 
     /// The value, without one trailing newline.
@@ -123,13 +154,12 @@ impl Secrets {
     }
 
     fn sources(&self) -> Arc<Sources> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sources.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Sources {
     fn secret(&self, namespace: &Namespace, key: &SecretKeyRef) -> Result<SecretText, SecretError> {
-        use secrecy::ExposeSecret as _;
         let document =
             self.secrets.get(&(namespace.clone(), key.name.clone())).and_then(|values| values.get(&key.key));
         if let Some(value) = document {
@@ -232,8 +262,6 @@ fn file(
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn key(name: &str, key: &str) -> SecretKeyRef {
@@ -268,6 +296,27 @@ mod tests {
             file_only.secret(&"ci".into(), &key("hook", "token")).unwrap().expose_secret(),
             "from document\n"
         );
+    }
+
+    #[test]
+    fn a_rotation_is_noticed_by_who_remembers_and_a_gap_is_none() {
+        let with = |values: &[(&str, &str)]| {
+            let mut builder = Secrets::builder();
+            builder.secret("ci".into(), &document("hook", values)).unwrap();
+            builder.build()
+        };
+        let secrets = with(&[("token", "a")]);
+        let remembering = secrets.remembering();
+        assert!(remembering.secret(&"ci".into(), &key("hook", "token")).is_ok());
+        assert!(remembering.clone().secret(&"ci".into(), &key("hook", "later")).is_err());
+        assert!(!remembering.have_changed());
+        secrets.replace(&with(&[]));
+        assert!(!remembering.have_changed(), "the secret can't be read for a moment");
+        secrets.replace(&with(&[("token", "b")]));
+        assert!(remembering.have_changed(), "another value");
+        secrets.replace(&with(&[("token", "a"), ("later", "x")]));
+        assert!(remembering.have_changed(), "what could not be read is there now");
+        assert!(!secrets.have_changed(), "who does not remember notices nothing");
     }
 
     #[test]

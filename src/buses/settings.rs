@@ -205,7 +205,7 @@ fn jetstream(object: &EventBus, server: Server, means: &Means) -> bus_jetstream:
     bus_jetstream::Options {
         connection: connection_nats::Settings {
             url: server.url,
-            access_secret: server.access_secret,
+            login: connection_nats::Login::AccessSecret(server.access_secret),
             tls: server.tls,
             namespace: namespace.clone(),
             secrets: means.secrets.clone(),

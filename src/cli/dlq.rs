@@ -1,27 +1,32 @@
-//! `zetes dlq`: the rounds that were given up, and what is to become of them.
+//! `zetes dlq`: the rounds and messages that were given up, and what is to become of them.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use sensor_core::{DeadLetter, DeadLetterId, DeadLetters};
+use eventsource_core::DeadMessages;
+use sensor_core::DeadLetterId;
 
 use super::{Output, Usage};
 use crate::history::{History, Place};
+use crate::letters::{self, Letter};
 use crate::output;
 
-/// List, show, redrive and discard dead letters: rounds whose action failed for good, kept whole.
+/// List, show, redrive and discard dead letters: rounds whose action failed for good, and messages that could not become events,
+/// kept whole.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   zetes dlq list
   zetes dlq show default/1795561200000-4f1c0b6c
   zetes dlq redrive --sensor deploy --dry-run        what would be fired again
   zetes dlq redrive --sensor deploy --rate 5         five a second
+  zetes dlq list --eventsource orders --reason unreadable
   zetes dlq discard --reason permanent-failure --yes
 
 A redrive fires the same events with the same idempotency key, so that the far side can tell a repetition. It needs the running
-process that owns the data directory; the other commands read the directory when there is none.
+process that owns the data directory; the other commands read the directory when there is none. A message never became an event,
+so that it can't be fired: `show` has its bytes.
 Exit codes: 0 well, 1 some could not be done or are not there, 2 wrong usage.")]
 pub(crate) struct Dlq {
     #[command(subcommand)]
@@ -90,7 +95,11 @@ struct Which {
     /// Only of this trigger.
     #[arg(long)]
     trigger: Option<String>,
-    /// Only those given up for this reason: attempts-exhausted, permanent-failure, window.
+    /// Only messages of this EventSource.
+    #[arg(long = "eventsource", value_name = "NAME")]
+    event_source: Option<String>,
+    /// Only those given up for this reason: attempts-exhausted, permanent-failure, window, or of messages unreadable, too-large,
+    /// not-storable.
     #[arg(long)]
     reason: Option<String>,
 }
@@ -111,23 +120,27 @@ impl Which {
             && self.namespace.is_none()
             && self.sensor.is_none()
             && self.trigger.is_none()
+            && self.event_source.is_none()
             && self.reason.is_none()
     }
 
-    fn fits(&self, letter: &DeadLetter) -> bool {
-        let is =
-            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        (self.ids.is_empty() || self.ids.iter().any(|id| id == letter.id.as_str()))
-            && is(&self.namespace, letter.namespace.as_str())
-            && is(&self.sensor, letter.sensor.as_str())
-            && is(&self.trigger, letter.trigger.as_str())
-            && is(&self.reason, &letter.reason)
+    fn fits(&self, letter: &Letter) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| Some(wanted) == found)
+        };
+        let sensor = letter.sensor().map(zetes_api::ObjectName::as_str);
+        (self.ids.is_empty() || self.ids.iter().any(|id| id == letter.id()))
+            && is(&self.namespace, Some(letter.namespace().as_str()))
+            && is(&self.sensor, sensor)
+            && is(&self.trigger, sensor.map(|_| letter.part()))
+            && is(&self.event_source, letter.event_source().map(zetes_api::ObjectName::as_str))
+            && is(&self.reason, Some(letter.reason()))
     }
 
     /// The letters that are meant. Ids that are not there are told and are a failure.
-    fn choose(&self, letters: Vec<DeadLetter>) -> (Vec<DeadLetter>, usize) {
+    fn choose(&self, letters: Vec<Letter>) -> (Vec<Letter>, usize) {
         let unknown: Vec<_> =
-            self.ids.iter().filter(|id| !letters.iter().any(|letter| letter.id.as_str() == *id)).collect();
+            self.ids.iter().filter(|id| !letters.iter().any(|letter| letter.id() == *id)).collect();
         for id in &unknown {
             output::note(&format!("there is no dead letter `{id}`"));
         }
@@ -149,37 +162,42 @@ impl Dlq {
     }
 }
 
-async fn letters(history: &History) -> anyhow::Result<Vec<DeadLetter>> {
+async fn letters(history: &History) -> anyhow::Result<Vec<Letter>> {
     match history {
-        History::Process(process) => process.dead_letters().await,
-        History::Directory(bus) => Ok(DeadLetters::of(bus.clone()).list().await?),
+        History::Process(process) => {
+            let rounds = process.dead_letters().await?.into_iter().map(Letter::Round);
+            let messages = process.dead_messages().await?.into_iter().map(Letter::Message);
+            let mut letters: Vec<_> = rounds.chain(messages).collect();
+            letters.sort_by_key(Letter::at);
+            Ok(letters)
+        }
+        History::Directory(bus) => letters::of_bus(bus).await,
     }
 }
 
 async fn list(which: &Which, place: &Place, output: Output) -> anyhow::Result<ExitCode> {
     let (chosen, unknown) = which.choose(letters(&place.history().await?).await?);
-    // Through plain values: the events are kept as text that only JSON can embed.
-    let values: Vec<_> = chosen.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+    let values: Vec<_> = chosen.iter().map(Letter::value).collect::<Result<_, _>>()?;
     output::print(&values, output, || table(&chosen))?;
     Ok(ended(unknown))
 }
 
-fn table(letters: &[DeadLetter]) -> String {
+fn table(letters: &[Letter]) -> String {
     let rows: Vec<_> = letters
         .iter()
         .map(|letter| {
             [
-                letter.id.to_string(),
-                letter.sensor.to_string(),
-                letter.trigger.to_string(),
-                letter.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-                letter.attempts.to_string(),
-                letter.reason.clone(),
-                shortened(&letter.error),
+                letter.id().to_owned(),
+                letter.object(),
+                letter.part().to_owned(),
+                letter.at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                letter.attempts().map_or_else(|| "-".to_owned(), |attempts| attempts.to_string()),
+                letter.reason().to_owned(),
+                shortened(letter.error()),
             ]
         })
         .collect();
-    output::table(["ID", "SENSOR", "TRIGGER", "AT", "ATTEMPTS", "REASON", "ERROR"], &rows)
+    output::table(["ID", "OBJECT", "TRIGGER/EVENT", "AT", "ATTEMPTS", "REASON", "ERROR"], &rows)
 }
 
 fn shortened(text: &str) -> String {
@@ -193,15 +211,26 @@ fn shortened(text: &str) -> String {
 }
 
 async fn show(id: String, place: &Place, output: Output) -> anyhow::Result<ExitCode> {
-    let found = letters(&place.history().await?).await?.into_iter().find(|letter| letter.id.as_str() == id);
-    let Some(letter) = found else {
+    let history = place.history().await?;
+    let found = letters(&history).await?.into_iter().find(|letter| letter.id() == id);
+    let letter = match found {
+        Some(Letter::Message(message)) => whole(&history, &message.id).await?.map(Letter::Message),
+        found => found,
+    };
+    let Some(letter) = letter else {
         output::note(&format!("there is no dead letter `{id}`; try `zetes dlq list`"));
         return Ok(ExitCode::FAILURE);
     };
-    // Through a plain value: the events are kept as text that only JSON can embed.
-    let value = serde_json::to_value(&letter)?;
-    output::print(&value, output, || table(std::slice::from_ref(&letter)))?;
+    output::print(&letter.value()?, output, || table(std::slice::from_ref(&letter)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A message with all of its bytes.
+async fn whole(history: &History, id: &str) -> anyhow::Result<Option<eventsource_core::DeadMessage>> {
+    match history {
+        History::Process(process) => process.dead_message(id).await,
+        History::Directory(bus) => Ok(DeadMessages(&**bus).get(id).await?),
+    }
 }
 
 /// What is meant, counted before anything is done.
@@ -210,7 +239,7 @@ async fn counted(
     how: &How,
     history: &History,
     what: &str,
-) -> anyhow::Result<(Vec<DeadLetter>, usize)> {
+) -> anyhow::Result<(Vec<Letter>, usize)> {
     if which.is_empty() && !how.all {
         let message = "say which: ids, --sensor, --trigger, --namespace, --reason, or --all".to_owned();
         return Err(Usage(message).into());
@@ -242,13 +271,18 @@ async fn redrive(which: &Which, how: &How, rate: f64, place: &Place) -> anyhow::
     let mut turns = tokio::time::interval(pause);
     for (done, letter) in chosen.iter().enumerate() {
         turns.tick().await;
-        match process.redrive(&letter.id).await {
-            Ok(()) => {
-                output::data(&format!("{} is fired again ({} of {})\n", letter.id, done + 1, chosen.len()));
-            }
+        let fired = match letter {
+            Letter::Round(letter) => process.redrive(&letter.id).await,
+            Letter::Message(_) => Err(anyhow::anyhow!(
+                "it never became an event and can't be fired; mend its sender, which may send it again, then discard it"
+            )),
+        };
+        let id = letter.id();
+        match fired {
+            Ok(()) => output::data(&format!("{id} is fired again ({} of {})\n", done + 1, chosen.len())),
             Err(error) => {
                 failed += 1;
-                output::note(&format!("{}: {error:#}", letter.id));
+                output::note(&format!("{id}: {error:#}"));
             }
         }
     }
@@ -267,11 +301,12 @@ async fn discard(which: &Which, how: &How, yes: bool, place: &Place) -> anyhow::
         );
     }
     for letter in &chosen {
-        if let Err(error) = remove(&history, &letter.id).await {
+        let id = letter.id();
+        if let Err(error) = remove(&history, &id.to_owned().into()).await {
             failed += 1;
-            output::note(&format!("{}: {error:#}", letter.id));
+            output::note(&format!("{id}: {error:#}"));
         } else {
-            output::data(&format!("{} is removed\n", letter.id));
+            output::data(&format!("{id} is removed\n"));
         }
     }
     Ok(ended(failed))
@@ -281,7 +316,7 @@ async fn remove(history: &History, id: &DeadLetterId) -> anyhow::Result<()> {
     match history {
         History::Process(process) => process.discard(id).await,
         History::Directory(bus) => {
-            let is_gone = DeadLetters::of(bus.clone()).discard(id).await?;
+            let is_gone = letters::discard(bus, id).await?;
             is_gone.then_some(()).context("it is not there any more")
         }
     }

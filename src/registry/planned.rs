@@ -6,15 +6,14 @@
 use std::collections::BTreeMap;
 
 use eventsource_core::Check;
-use eventsource_planned::kafka::SchemaRegistry;
-use eventsource_planned::nats::Auth;
+use eventsource_kafka::SchemaRegistry;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zetes_api::{
-    Backoff, FieldPath, Finding, Invalid, Parameter, Sasl, SecretKeyRef, SecureHeader, Severity, Tls,
-    manifest,
+    Backoff, FieldPath, Finding, Invalid, NatsAuth, Parameter, Sasl, SecretKeyRef, SecureHeader, Severity,
+    Tls, manifest,
 };
 
 /// The configuration of a kind without an adapter.
@@ -212,7 +211,7 @@ pub(super) struct Nats {
     /// TLS to the server.
     tls: Option<Tls>,
     /// How it says who it is.
-    auth: Option<Auth>,
+    auth: Option<NatsAuth>,
 }
 
 impl Action for Nats {

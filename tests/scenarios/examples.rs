@@ -17,6 +17,18 @@ async fn every_example_is_valid_without_a_warning() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
+#[tokio::test]
+async fn the_example_of_every_adapter_is_valid_without_a_warning() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/eventsources");
+    let adapters = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for adapter in adapters.filter(|adapter| !adapter.ends_with("core") && !adapter.ends_with("planned")) {
+        let output =
+            command(&["validate", "--strict"]).arg(adapter.join("example.yaml")).output().await.unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}: {told}", adapter.display());
+    }
+}
+
 struct Shop {
     zetes: Zetes,
     target: Target,

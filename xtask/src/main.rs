@@ -5,7 +5,9 @@ mod chaos;
 mod contract;
 mod fuzz;
 mod house;
+mod new_source;
 mod services;
+mod sources;
 mod test;
 mod tidy;
 mod tools;
@@ -27,7 +29,14 @@ struct Xtask {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Install what the tests need, check everything, run everything. What CI runs.
-    Test,
+    Test {
+        /// Only the tests of these packages, and nothing else.
+        #[arg(long, short, value_name = "NAME")]
+        package: Vec<String>,
+    },
+    NewSource(new_source::NewSource),
+    /// Write the pages that are made from what tests have shown; run `cargo xtask test` first.
+    Docs,
     /// What compilers don't see: floors, lints, names, the map in ARCHITECTURE.md.
     Tidy {
         /// The workspace to look at.
@@ -48,7 +57,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Xtask::parse().command {
-        Command::Test => test::run(&root()),
+        Command::Test { package } if package.is_empty() => test::run(&root()),
+        Command::Test { package } => {
+            target(&root()).and_then(|target| test::packages(&root(), &target, &package))
+        }
+        Command::NewSource(new) => new.run(&root()),
+        Command::Docs => sources::write(&root()),
         Command::Tidy { root: other } => tidy::run(&other.unwrap_or_else(root)),
         Command::Services(services) => target(&root()).and_then(|target| services.run(&target)),
         Command::Bench(bench) => bench.run(),

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::contract;
 use crate::services::Place;
+use crate::sources;
 use crate::tidy;
 use crate::tools::Tools;
 
@@ -20,6 +21,22 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     // What ran before belongs to somebody who goes on using it.
     let stopped = if started { services.down() } else { Ok(()) };
     checked.and(stopped)
+}
+
+/// Only the tests of these packages of a workspace, built in `target`, with the servers that run there or are started.
+pub(crate) fn packages(root: &Path, target: &Path, packages: &[String]) -> Result<()> {
+    let tools = step("tools", || Tools::install(target))?;
+    let services = Place::under(target);
+    let started = step("services", || services.up_all())?;
+    let tested = step("tests", || {
+        let mut nextest = tools.cargo("nextest");
+        nextest.args(["run", "--profile", "ci", "--target-dir"]).arg(target).current_dir(root);
+        nextest.env("ZETES_SERVICES", services.file());
+        nextest.args(packages.iter().flat_map(|package| ["-p", package]));
+        finish(&mut nextest, "cargo nextest run --profile ci -p ...")
+    });
+    let stopped = if started { services.down() } else { Ok(()) };
+    tested.and(stopped)
 }
 
 fn check(root: &Path, tools: &Tools, services: &Path) -> Result<()> {
@@ -43,6 +60,7 @@ fn check(root: &Path, tools: &Tools, services: &Path) -> Result<()> {
         nextest.env("ZETES_SERVICES", services).current_dir(root);
         finish(&mut nextest, "cargo nextest run --workspace --profile ci")
     })?;
+    step("docs", || sources::check(root))?;
     if !root.join("../shared/vectors").is_dir() {
         eprintln!(
             "skipped: the rows of ../shared/vectors and the manifests of ../shared/compat, which are not there"

@@ -238,7 +238,10 @@ fn map(root: &Path, house: &House) -> Vec<String> {
     let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
     let mut findings = Vec::new();
     for room in house.0.values().filter(|room| !room.folder.is_empty()) {
-        if !text.contains(&format!("`{}/`", room.folder)) {
+        // Adapters share a line: one more is one folder more.
+        let is_adapter = room.is_under("eventsources") && room.floor() == Some(3);
+        let line = if is_adapter { "`eventsources/*/`".to_owned() } else { format!("`{}/`", room.folder) };
+        if !text.contains(&line) {
             findings.push(format!("ARCHITECTURE.md: `{}/` is not in the map", room.folder));
         }
         let met = room.floor() == Some(3) || room.is_under("languages");

@@ -13,7 +13,7 @@ use async_nats::jetstream::{self, AckKind, Context, stream};
 use bus_core::bench::{self, BATCH, NAMESPACE, PRODUCERS, Rate, Report};
 use bus_core::{Bus, Retention};
 use bus_jetstream::{JetStreamBus, Names, Options, Stream};
-use connection_nats::Settings;
+use connection_nats::{Login, Settings};
 use futures_util::StreamExt as _;
 use zetes_runtime::{Clock, Secrets};
 use zetes_services::{NatsServer, NatsVersion};
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Failure> {
 async fn bus(server: &NatsServer) -> Result<Arc<dyn Bus>, Failure> {
     let connection = Settings {
         url: server.url(),
-        access_secret: None,
+        login: Login::AccessSecret(None),
         tls: None,
         namespace: NAMESPACE.into(),
         secrets: Secrets::default(),

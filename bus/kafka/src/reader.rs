@@ -39,8 +39,6 @@ const POLL: Duration = Duration::from_millis(100);
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(500);
 /// Positions that only moved over what nobody wanted are committed this often.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
-/// Longer than a session, after which librdkafka gives most waits up.
-const CLOSING: Duration = Duration::from_secs(12);
 
 /// What all readers of a bus share.
 pub(crate) struct Common {
@@ -239,30 +237,9 @@ fn run(shared: &Arc<Shared>, client: Arc<BaseConsumer<Callbacks>>, stop: &Stop) 
     }
     shared.commit_what_moved(&client);
     drop(lock(&shared.client).take());
-    leave(shared, client);
+    connection_kafka::end(client);
     shared.left.send_replace(true);
     shared.news.notify_waiters();
-}
-
-/// Leaves the group, after what was sent is answered.
-fn leave(shared: &Shared, client: Arc<BaseConsumer<Callbacks>>) {
-    if let Err(error) = client.close_queue() {
-        tracing::debug!(group = shared.group, %error, "a group was not left in order");
-    }
-    let begun = Instant::now();
-    while !client.closed() && begun.elapsed() < CLOSING {
-        drop(client.poll(POLL));
-    }
-    if client.closed() {
-        return;
-    }
-    // librdkafka may lose a commit when the connection goes, and then waits for its answer for ever, in the destructor, too. The
-    // brokers take this member for gone when its session ends.
-    tracing::warn!(
-        group = shared.group,
-        "a Kafka client could not be ended; its threads stay until the process ends"
-    );
-    std::mem::forget(client);
 }
 
 impl Shared {

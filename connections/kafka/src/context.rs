@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
@@ -24,8 +25,13 @@ const TOKEN_MILLISECONDS: i64 = 3_600_000;
 #[derive(Clone)]
 pub struct Context {
     settings: Arc<Settings>,
+    token: Option<RenewedToken>,
     told: Arc<Mutex<VecDeque<Told>>>,
 }
+
+/// A token that its owner renews before it ends, instead of one in a secret. Clones share it.
+#[derive(Clone, Default)]
+pub struct RenewedToken(Arc<Mutex<Option<(String, Timestamp)>>>);
 
 /// One thing that librdkafka said of its connection.
 #[derive(Clone, Debug)]
@@ -42,7 +48,12 @@ impl std::fmt::Debug for Context {
 
 impl Context {
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), told: Arc::default() }
+        Self { settings: Arc::new(settings), token: None, told: Arc::default() }
+    }
+
+    /// As [`Context::new`], for clients whose mechanism is `OAUTHBEARER` and whose token is in no secret.
+    pub fn with_token(settings: Settings, token: RenewedToken) -> Self {
+        Self { token: Some(token), ..Self::new(settings) }
     }
 
     /// It works again: what was told before is of no interest any more.
@@ -66,6 +77,25 @@ impl Context {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Told>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RenewedToken {
+    /// From now on clients are given this one, until its end.
+    pub fn renew(&self, token: String, end: Timestamp) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((token, end));
+    }
+
+    fn current(&self) -> Result<OAuthToken, Box<dyn Error>> {
+        let token = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (token, end) = token.ok_or("there is no token yet")?;
+        Ok(OAuthToken { token, principal_name: String::new(), lifetime_ms: end.as_millisecond() })
+    }
+}
+
+impl std::fmt::Debug for RenewedToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RenewedToken").finish_non_exhaustive()
     }
 }
 
@@ -95,6 +125,9 @@ impl ClientContext for Context {
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        if let Some(token) = &self.token {
+            return token.current();
+        }
         let sasl = self.settings.sasl.as_ref().ok_or("`sasl` is not set")?;
         let user = self.settings.secret(&sasl.user_secret)?;
         let token = self.settings.secret(&sasl.password_secret)?;

@@ -11,6 +11,10 @@ pub enum About<'a> {
     Cluster,
     Topic(&'a str),
     Group(&'a str),
+    /// As `Topic`, for who only reads it.
+    ReadTopic(&'a str),
+    /// As `Group`, for who never deletes it.
+    ReadGroup(&'a str),
 }
 
 /// Why brokers can't be used.
@@ -134,8 +138,12 @@ fn text(kind: FailureKind, settings: &Settings, about: &About<'_>, reason: impl 
         ),
         FailureKind::Permission => permission(settings, about),
         FailureKind::TopicMissing => match about {
-            About::Topic(topic) => format!("the topic {topic} does not exist; create it"),
-            About::Cluster | About::Group(_) => "a topic does not exist; create it".to_owned(),
+            About::Topic(topic) | About::ReadTopic(topic) => {
+                format!("the topic {topic} does not exist; create it")
+            }
+            About::Cluster | About::Group(_) | About::ReadGroup(_) => {
+                "a topic does not exist; create it".to_owned()
+            }
         },
         FailureKind::TooLarge => {
             "the broker refuses a message of this size; raise the topic's `max.message.bytes`".to_owned()
@@ -167,6 +175,12 @@ fn permission(settings: &Settings, about: &About<'_>) -> String {
         }
         About::Group(group) => {
             format!("{user} has no right on consumer group {group}: grant Read, Describe and Delete on it")
+        }
+        About::ReadTopic(topic) => {
+            format!("{user} has no right to read topic {topic}: grant Read and Describe on it")
+        }
+        About::ReadGroup(group) => {
+            format!("{user} has no right to join consumer group {group}: grant Read and Describe on it")
         }
         About::Cluster => format!("{user} has no right to do this: grant Describe on the cluster"),
     }

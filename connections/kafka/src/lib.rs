@@ -8,10 +8,12 @@
 //! It never retries and never waits.
 
 mod context;
+mod end;
 mod failure;
 mod settings;
 
-pub use context::Context;
+pub use context::{Context, RenewedToken};
+pub use end::end;
 pub use failure::{About, Failure, FailureKind};
 pub use settings::{Sasl, Settings};
 

@@ -5,7 +5,9 @@ use std::io;
 
 use async_nats::{ConnectError, ConnectErrorKind};
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use zetes_api::{BasicAuth, NatsAuth, SecretKeyRef};
 
+use crate::login::Login;
 use crate::settings::Settings;
 
 /// Why no server of the settings could be used.
@@ -51,12 +53,23 @@ pub(crate) fn unverified(settings: &Settings) -> String {
 
 fn refused_login(settings: &Settings) -> String {
     let places = settings.places();
-    match &settings.access_secret {
-        Some(key) => format!(
-            "{places} refused the login; correct the name, password, token or key in secret `{}/{}` key `{}`",
-            settings.namespace, key.name, key.key
-        ),
-        None => format!("{places} asks for a login; name a secret that has it with accessSecret"),
+    let asks = |member: &str| format!("{places} asks for a login; name a secret that has it with {member}");
+    let refused = |what: &str, keys: &[Option<&SecretKeyRef>]| {
+        let keys: Vec<String> = keys.iter().flatten().map(|key| settings.secret(key)).collect();
+        format!("{places} refused the login; correct {what} in {}", keys.join(" and "))
+    };
+    match &settings.login {
+        Login::AccessSecret(None) => asks("accessSecret"),
+        Login::AccessSecret(Some(key)) => refused("the name, password, token or key", &[Some(key)]),
+        Login::Auth(auth) => match &**auth {
+            NatsAuth { basic: Some(BasicAuth { username, password }), .. } => {
+                refused("the user name or the password", &[username.as_ref(), password.as_ref()])
+            }
+            NatsAuth { token: Some(key), .. } => refused("the token", &[Some(key)]),
+            NatsAuth { nkey: Some(key), .. } => refused("the seed", &[Some(key)]),
+            NatsAuth { credential: Some(key), .. } => refused("the credentials", &[Some(key)]),
+            _ => asks("auth"),
+        },
     }
 }
 
@@ -91,8 +104,8 @@ fn tls_failure(settings: &Settings, error: &rustls::Error) -> String {
             let ca = settings.tls.as_ref().and_then(|tls| tls.ca_cert_secret.as_ref());
             match ca {
                 Some(key) => format!(
-                    "the certificate of {places} is not signed by the CA in secret `{}/{}` key `{}`; put the server's CA there",
-                    settings.namespace, key.name, key.key
+                    "the certificate of {places} is not signed by the CA in {}; put the server's CA there",
+                    settings.secret(key)
                 ),
                 None => format!(
                     "the certificate of {places} is signed by no CA that this system knows; name its CA with tls.caCertSecret"

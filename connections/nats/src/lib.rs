@@ -7,6 +7,6 @@
 mod explain;
 mod login;
 mod settings;
-mod tls;
 
+pub use login::Login;
 pub use settings::{Attempt, ConnectFailure, Connected, Settings};

@@ -8,16 +8,14 @@ use zetes_api::{Namespace, SecretKeyRef, Tls};
 use zetes_runtime::Secrets;
 
 use crate::explain;
-use crate::login::Login;
-use crate::tls;
+use crate::login::{Credentials, Login};
 
 /// A server, or the servers of a cluster, as an object names them.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `nats://host:port` or `tls://host:port`, several with commas between them.
     pub url: String,
-    /// A YAML map with any of `username`, `password`, `token`, `nkey` (seed) and `creds` (text of the file); a plain text is a token.
-    pub access_secret: Option<SecretKeyRef>,
+    pub login: Login,
     /// Set: TLS is required and verified, unless it says otherwise. Unset: TLS only where the server requires it, and not verified.
     pub tls: Option<Tls>,
     /// Whose secrets these are.
@@ -54,13 +52,13 @@ impl Settings {
     pub fn attempt(&self) -> Result<Attempt, ConnectFailure> {
         let addresses = self.addresses()?;
         let unverified = Arc::new(AtomicBool::new(false));
-        let login = Login::new(self, addresses.first());
-        login.check()?;
+        let credentials = Credentials::new(self, addresses.first());
+        credentials.check()?;
         let options = ConnectOptions::with_auth_callback(move |nonce| {
-            let auth = login.answer(&nonce);
+            let auth = credentials.answer(&nonce);
             async move { auth.map_err(|ConnectFailure(text)| async_nats::AuthError::new(text)) }
         });
-        let options = options.tls_client_config(tls::client(self, &unverified)?);
+        let options = options.tls_client_config(self.tls_config(&unverified)?);
         Ok(Attempt { options: options.require_tls(self.requires_tls()), addresses, unverified })
     }
 
@@ -86,9 +84,29 @@ impl Settings {
         places.join(", ")
     }
 
+    /// For messages: where a value stands.
+    pub(crate) fn secret(&self, key: &SecretKeyRef) -> String {
+        format!("secret `{}/{}` key `{}`", self.namespace, key.name, key.key)
+    }
+
     /// Whether a connection without TLS is refused.
     pub fn requires_tls(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Verified where TLS is asked for; where only the server asks for it, any certificate is taken and `unverified` is set.
+    fn tls_config(&self, unverified: &Arc<AtomicBool>) -> Result<rustls::ClientConfig, ConnectFailure> {
+        let demands_tls = self.parts().all(|part| part.starts_with("tls://"));
+        let made = match &self.tls {
+            Some(tls) if !tls.insecure_skip_verify => {
+                zetes_runtime::tls::client(tls, &self.namespace, &self.secrets)
+            }
+            None if demands_tls => {
+                zetes_runtime::tls::client(&Tls::default(), &self.namespace, &self.secrets)
+            }
+            _ => zetes_runtime::tls::accepting_anything(unverified.clone()),
+        };
+        made.map_err(|failure| ConnectFailure(failure.to_string()))
     }
 
     fn addresses(&self) -> Result<Vec<ServerAddr>, ConnectFailure> {

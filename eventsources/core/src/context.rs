@@ -1,20 +1,34 @@
 //! What an adapter is given: where to emit, what it may know, and when to stop.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use bus_core::{Bus, Change, Publication, StateKey};
+use bus_core::{Bus, BusError, Change, Publication, StateKey};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use reqwest::redirect::{Action, Attempt, Policy};
+use rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use zetes_api::{
-    Decider, Decision, Event, EventId, EventName, EventRef, Namespace, ObjectName, Role, SecretKeyRef,
+    Decider, Decision, Event, EventId, EventName, EventRef, Namespace, ObjectName, Role, SecretKeyRef, Tls,
     Verdict,
 };
 use zetes_runtime::{Clock, SecretText, Secrets};
 
+use crate::dead_messages::{self, Told};
+use crate::draft::Content;
 use crate::filter::{Filter, Rejection};
+use crate::http::RouteGuard;
 use crate::metrics::{EventMetrics, Metrics};
-use crate::{Draft, Error, Front};
+use crate::supervisor::Part;
+use crate::{Draft, Error, Front, Peer};
+
+/// How often secrets are looked at for changes.
+const SECRETS_EVERY: Duration = Duration::from_secs(2);
+/// Limits of an exchange with an HTTP API.
+const HTTP_CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+const HTTP_PATIENCE: Duration = Duration::from_secs(30);
+const MOST_REDIRECTS: usize = 5;
 
 /// What all event sources of a process share. Cheap to clone.
 #[derive(Clone)]
@@ -26,9 +40,16 @@ pub struct Deps {
     pub metrics: Metrics,
 }
 
-/// One event of one EventSource, as its adapter sees the world. Cheap to clone.
+/// One event of one EventSource, as its adapter sees the world: for one attempt, from `connect` to the end of `run`. Cheap to
+/// clone.
 #[derive(Clone)]
-pub struct Context(Arc<Inner>);
+pub struct Context {
+    inner: Arc<Inner>,
+    /// Those that were read in this attempt are remembered: one that changes ends it.
+    secrets: Secrets,
+    /// The end of this attempt.
+    stop: CancellationToken,
+}
 
 struct Inner {
     deps: Deps,
@@ -38,7 +59,9 @@ struct Inner {
     event_type: &'static str,
     filter: Option<Filter>,
     metrics: EventMetrics,
-    stop: CancellationToken,
+    part: Part,
+    /// The route that is served. It outlives an attempt that ends because a secret changed, until the next one serves it anew.
+    route: Mutex<Option<RouteGuard>>,
 }
 
 impl Context {
@@ -46,43 +69,70 @@ impl Context {
         deps: Deps,
         (namespace, source, event): (Namespace, ObjectName, EventName),
         (event_type, filter): (&'static str, Option<Filter>),
+        part: Part,
         stop: CancellationToken,
     ) -> Self {
         let metrics = deps.metrics.of_event(&namespace, &source, &event);
-        Self(Arc::new(Inner { deps, namespace, source, event, event_type, filter, metrics, stop }))
+        let secrets = deps.secrets.remembering();
+        let route = Mutex::default();
+        let inner = Inner { deps, namespace, source, event, event_type, filter, metrics, part, route };
+        Self { inner: Arc::new(inner), secrets, stop }
+    }
+
+    /// The next attempt: it has read no secret, and ends with `self` or before.
+    pub(crate) fn attempt(&self) -> Self {
+        Self { stop: self.stop.child_token(), ..self.detached() }
+    }
+
+    /// An attempt that nobody stops: for what is left to do when the object is gone.
+    pub(crate) fn detached(&self) -> Self {
+        let secrets = self.inner.deps.secrets.remembering();
+        Self { inner: self.inner.clone(), secrets, stop: CancellationToken::new() }
+    }
+
+    pub(crate) fn end_attempt(&self) {
+        self.stop.cancel();
     }
 
     pub fn namespace(&self) -> &Namespace {
-        &self.0.namespace
+        &self.inner.namespace
     }
 
     /// Name of the EventSource object.
     pub fn source(&self) -> &ObjectName {
-        &self.0.source
+        &self.inner.source
     }
 
     pub fn event(&self) -> &EventName {
-        &self.0.event
+        &self.inner.event
     }
 
     pub fn clock(&self) -> &Clock {
-        &self.0.deps.clock
+        &self.inner.deps.clock
     }
 
     pub(crate) fn front(&self) -> &Front {
-        &self.0.deps.front
+        &self.inner.deps.front
     }
 
     pub(crate) fn metrics(&self) -> &EventMetrics {
-        &self.0.metrics
+        &self.inner.metrics
+    }
+
+    pub(crate) fn part(&self) -> &Part {
+        &self.inner.part
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
     }
 
     /// For messages: which event of which object this is.
     pub fn owner(&self) -> String {
-        format!("eventsource/{}/{} event `{}`", self.0.namespace, self.0.source, self.0.event)
+        format!("eventsource/{}/{} event `{}`", self.inner.namespace, self.inner.source, self.inner.event)
     }
 
-    /// Publishes one event; returns its id once it, or the record of its rejection, is durable. See [`Context::emit_all`].
+    /// Takes over one event; returns its id. See [`Context::emit_all`].
     ///
     /// # Errors
     /// The bus did not take it.
@@ -92,79 +142,139 @@ impl Context {
         Ok(id)
     }
 
-    /// Publishes events; returns once all of them are durable. An event that the bus has already is done, too (S22). One that the
-    /// event source's filter rejects is not published: a decision with the reason is recorded instead (S13).
+    /// Takes over events; returns once the outcome of each is durable, and upstream may forget them. An event is published; one
+    /// that the bus has already is done, too (S22). One that the event source's filter rejects leaves a decision with the reason
+    /// (S13). What is [unreadable](Draft::unreadable), or what the bus can never store, is kept among the dead letters with its
+    /// bytes (S37).
     ///
     /// # Errors
     /// The bus did not take them: none is acknowledged upstream.
     ///
     /// **Cancel safety** the events may be on the bus; emitting them again with the same ids is harmless.
     pub async fn emit_all(&self, drafts: Vec<Draft>) -> Result<(), Error> {
-        let begin = tokio::time::Instant::now();
-        let mut batch = Vec::with_capacity(drafts.len());
-        let mut records = Vec::new();
+        let sorted = self.sorted(drafts);
+        if !sorted.changes.is_empty() {
+            self.inner.deps.bus.commit(sorted.changes).await?;
+        }
+        match self.publish(sorted.events.clone()).await {
+            Err(Error::Bus(BusError::TooLarge { .. } | BusError::Refused(_))) => {
+                for event in sorted.events {
+                    self.publish_or_keep(event).await?;
+                }
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+
+    /// As [`Context::emit_all`], for callers who can be told that the bus can never store what they sent: it is kept nowhere.
+    pub(crate) async fn emit_or_refuse(&self, drafts: Vec<Draft>) -> Result<(), Error> {
+        let sorted = self.sorted(drafts);
+        if !sorted.changes.is_empty() {
+            self.inner.deps.bus.commit(sorted.changes).await?;
+        }
+        self.publish(sorted.events).await
+    }
+
+    fn sorted(&self, drafts: Vec<Draft>) -> Sorted {
+        let mut sorted = Sorted { events: Vec::with_capacity(drafts.len()), changes: Vec::new() };
         for draft in drafts {
-            match self.judged(&draft) {
-                Ok(()) => batch.push(self.publication(draft)),
-                Err(rejection) => records.extend(self.record(&draft.id, rejection)),
+            match &draft.content {
+                Content::Unreadable { raw, why } => {
+                    sorted.changes.extend(self.dead(&draft.id, "unreadable", why, raw));
+                }
+                Content::Data(data) => match self.judged(data) {
+                    Ok(()) => sorted.events.push(self.publication(draft.clone(), data.clone())),
+                    Err(rejection) => sorted.changes.extend(self.rejected(&draft.id, rejection)),
+                },
             }
         }
-        if !records.is_empty() {
-            self.0.deps.bus.commit(records).await?;
-        }
+        sorted
+    }
+
+    async fn publish(&self, batch: Vec<Publication>) -> Result<(), Error> {
         if batch.is_empty() {
             return Ok(());
         }
-        let count = batch.len();
-        let published = self.0.deps.bus.publish(batch).await;
-        self.0.metrics.published(count, published.is_ok(), begin.elapsed());
+        let (count, begin) = (batch.len(), tokio::time::Instant::now());
+        let published = self.inner.deps.bus.publish(batch).await;
+        self.inner.metrics.published(count, published.is_ok(), begin.elapsed());
         published?;
+        self.inner.part.has_received(self.clock().now());
         Ok(())
     }
 
-    fn judged(&self, draft: &Draft) -> Result<(), Rejection> {
-        self.0.filter.as_ref().map_or(Ok(()), |filter| filter.judge(&draft.data, self.clock().now()))
+    /// One event of a batch of which one can't be stored.
+    async fn publish_or_keep(&self, publication: Publication) -> Result<(), Error> {
+        let event = publication.event.clone();
+        let (reason, error) = match self.publish(vec![publication]).await {
+            Err(Error::Bus(error @ BusError::TooLarge { .. })) => ("too-large", error),
+            Err(Error::Bus(error @ BusError::Refused(_))) => ("not-storable", error),
+            ended => return ended,
+        };
+        let raw = event.data.clone().unwrap_or_default();
+        let changes = self.dead(&event.id, reason, &error.to_string(), &raw);
+        Ok(self.inner.deps.bus.commit(changes).await?)
     }
 
-    fn record(&self, id: &EventId, rejection: Rejection) -> Option<Change> {
-        self.0.metrics.rejected(rejection.reason);
-        let event = EventRef { source: self.0.source.clone(), event: self.0.event.clone(), id: id.clone() };
-        let wanted = self.0.filter.as_ref().map_or_else(String::new, |filter| filter.text().to_owned());
+    /// Keeps a message with its bytes, and records that it was.
+    fn dead(&self, id: &EventId, reason: &'static str, error: &str, raw: &[u8]) -> Vec<Change> {
+        self.inner.metrics.rejected(reason);
+        let Inner { namespace, source, event, .. } = &*self.inner;
+        let told = Told { namespace, event_source: source, event, event_id: id, reason, error };
+        tracing::warn!(
+            %namespace, eventSourceName = %source, eventName = %event, eventID = %id, reason, error,
+            "a message became a dead letter; see `zetes dlq list`"
+        );
+        let mut changes = dead_messages::keep(&told, raw, self.clock().now()).unwrap_or_default();
+        let verdict =
+            Verdict::DeadLettered { attempts: 0, reason: reason.to_owned(), error: error.to_owned() };
+        changes.extend(self.record(id, verdict));
+        changes
+    }
+
+    fn rejected(&self, id: &EventId, rejection: Rejection) -> Option<Change> {
+        self.inner.metrics.rejected(rejection.reason);
+        let wanted = self.inner.filter.as_ref().map_or_else(String::new, |filter| filter.text().to_owned());
+        let verdict = Verdict::Rejected {
+            filter: "filter.expression".to_owned(),
+            looked_at: "the expression".to_owned(),
+            seen: Some(rejection.seen),
+            wanted,
+            reason: rejection.reason.to_owned(),
+        };
+        self.record(id, verdict)
+    }
+
+    fn judged(&self, data: &[u8]) -> Result<(), Rejection> {
+        self.inner.filter.as_ref().map_or(Ok(()), |filter| filter.judge(data, self.clock().now()))
+    }
+
+    fn record(&self, id: &EventId, verdict: Verdict) -> Option<Change> {
+        let Inner { namespace, source, event, .. } = &*self.inner;
         let decision = Decision {
             at: self.clock().now(),
-            namespace: self.0.namespace.clone(),
-            decider: Decider::EventSource {
-                event_source: self.0.source.clone(),
-                event_name: self.0.event.clone(),
-            },
-            events: vec![event],
+            namespace: namespace.clone(),
+            decider: Decider::EventSource { event_source: source.clone(), event_name: event.clone() },
+            events: vec![EventRef { source: source.clone(), event: event.clone(), id: id.clone() }],
             dependency: None,
             round: None,
             role: Role::Main,
-            verdict: Verdict::Rejected {
-                filter: "filter.expression".to_owned(),
-                looked_at: "the expression".to_owned(),
-                seen: Some(rejection.seen),
-                wanted,
-                reason: rejection.reason.to_owned(),
-            },
+            verdict,
         };
         let record = serde_json::to_vec(&decision).ok()?;
         Some(Change::Record { namespace: decision.namespace, about: vec![id.clone()], record: record.into() })
     }
 
-    fn publication(&self, draft: Draft) -> Publication {
+    fn publication(&self, draft: Draft, data: Bytes) -> Publication {
+        let Inner { namespace, source, event, event_type, .. } = &*self.inner;
+        let event_type = draft.event_type.unwrap_or_else(|| (*event_type).to_owned());
         let event = Event {
             time: Some(draft.time.unwrap_or_else(|| self.clock().now())),
-            ..Event::with_data(
-                self.0.event_type,
-                self.0.source.clone(),
-                self.0.event.clone(),
-                draft.id,
-                draft.data,
-            )
+            extensions: draft.extensions,
+            ..Event::with_data(event_type, source.clone(), event.clone(), draft.id, data)
         };
-        Publication { namespace: self.0.namespace.clone(), event: Arc::new(event) }
+        Publication { namespace: namespace.clone(), event: Arc::new(event) }
     }
 
     /// The next item, or `None` when the stream has ended or it is time to stop. The only place where a stop takes effect, so an
@@ -172,23 +282,104 @@ impl Context {
     pub async fn next<S: Stream + Unpin>(&self, stream: &mut S) -> Option<S::Item> {
         tokio::select! {
             biased;
-            () = self.0.stop.cancelled() => None,
+            () = self.stop.cancelled() => None,
             item = stream.next() => item,
+        }
+    }
+
+    /// The next item and those that are there already, at most `most`; `None` as for [`Context::next`]. One durable write then serves
+    /// them all, and none waits for others to come.
+    pub async fn next_batch<S: Stream + Unpin>(&self, stream: &mut S, most: usize) -> Option<Vec<S::Item>> {
+        let mut batch = vec![self.next(stream).await?];
+        while batch.len() < most {
+            match stream.next().now_or_never() {
+                Some(Some(item)) => batch.push(item),
+                _ => break,
+            }
+        }
+        Some(batch)
+    }
+
+    /// What `future` gives, or `None` when it is time to stop first. Only for what may be given up halfway: waiting for the next
+    /// message, never what is done with one.
+    pub async fn unless_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            output = future => Some(output),
         }
     }
 
     /// Returns when it is time to stop. Cancel safe.
     pub async fn stopped(&self) {
-        self.0.stop.cancelled().await;
+        self.stop.cancelled().await;
     }
 
     /// Returns at or after `when`; `false` when it is time to stop first. Cancel safe.
     pub async fn wait_until(&self, when: jiff::Timestamp) -> bool {
         tokio::select! {
             biased;
-            () = self.0.stop.cancelled() => false,
+            () = self.stop.cancelled() => false,
             () = self.clock().sleep_until(when) => true,
         }
+    }
+
+    /// As [`Context::wait_until`], so much later than now.
+    pub async fn pause(&self, pause: Duration) -> bool {
+        self.unless_stopped(self.clock().sleep(pause)).await.is_some()
+    }
+
+    /// Something that a person should see to although events are received, or `None` when it is well again: a hook that can't be
+    /// registered, for example, and where to click. It stands in the status; the log tells it when it changes.
+    pub fn trouble(&self, trouble: Option<String>) {
+        let Inner { namespace, source, event, part, .. } = &*self.inner;
+        if part.set_trouble(trouble.clone()) {
+            match trouble {
+                Some(trouble) => {
+                    tracing::warn!(%namespace, eventSourceName = %source, eventName = %event, trouble, "event source in trouble");
+                }
+                None => {
+                    tracing::info!(%namespace, eventSourceName = %source, eventName = %event, "trouble is over");
+                }
+            }
+        }
+    }
+
+    /// Where secrets are, for connections that read them by themselves. What is read through it is remembered: when it changes, this
+    /// attempt ends, and the next one connects with the new value.
+    pub fn secrets(&self) -> Secrets {
+        self.secrets.clone()
+    }
+
+    /// TLS to upstream, as the secrets are now; `None` where the manifest asks for none.
+    ///
+    /// # Errors
+    /// Transient: a secret that can't be read, or holds no certificate or key; it may be mended.
+    pub fn tls(&self, tls: Option<&Tls>) -> Result<Option<ClientConfig>, Error> {
+        let config = tls.map(|tls| zetes_runtime::tls::client(tls, &self.inner.namespace, &self.secrets));
+        config.transpose().map_err(Error::upstream)
+    }
+
+    /// Who is called, for messages: `place` is scheme, host and port; `tls` where TLS is spoken with it.
+    pub fn peer(&self, place: impl Into<String>, tls: Option<&Tls>) -> Peer {
+        Peer::new(place.into(), tls.cloned(), self.inner.namespace.clone())
+    }
+
+    /// A client of an HTTP API. Every exchange is limited in time, and goes to no other host than the one that was meant.
+    ///
+    /// # Errors
+    /// As for [`Context::tls`].
+    pub fn http_client(&self, tls: Option<&Tls>) -> Result<reqwest::Client, Error> {
+        let config = self.tls(Some(tls.unwrap_or(&Tls::default())))?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("zetes/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(HTTP_CONNECT_PATIENCE)
+            .timeout(HTTP_PATIENCE)
+            .redirect(Policy::custom(redirect));
+        if let Some(config) = config {
+            builder = builder.tls_backend_preconfigured(config);
+        }
+        builder.build().map_err(Error::permanent)
     }
 
     /// The secret's value; `None` when none is named.
@@ -196,8 +387,28 @@ impl Context {
     /// # Errors
     /// It is named and can't be read: fail closed (S35).
     pub fn secret(&self, key: Option<&SecretKeyRef>) -> Result<Option<SecretText>, Error> {
-        let value = key.map(|key| self.0.deps.secrets.secret(&self.0.namespace, key)).transpose();
+        let value = key.map(|key| self.secrets.secret(&self.inner.namespace, key)).transpose();
         Ok(value?)
+    }
+
+    /// As [`Context::secret`], for what is read with every request: not remembered.
+    pub(crate) fn current_secret(&self, key: Option<&SecretKeyRef>) -> Result<Option<SecretText>, Error> {
+        let value = key.map(|key| self.inner.deps.secrets.secret(&self.inner.namespace, key)).transpose();
+        Ok(value?)
+    }
+
+    /// Waits until a secret that this attempt has read reads otherwise. Cancel safe.
+    pub(crate) async fn secret_change(&self) {
+        while !self.secrets.have_changed() {
+            self.clock().sleep(SECRETS_EVERY).await;
+        }
+    }
+
+    /// Keeps a route served until it is replaced or dropped.
+    pub(crate) fn keep_route(&self, route: Option<RouteGuard>) {
+        let before =
+            std::mem::replace(&mut *self.inner.route.lock().unwrap_or_else(PoisonError::into_inner), route);
+        drop(before);
     }
 
     /// What this event source remembers of its place upstream.
@@ -205,7 +416,7 @@ impl Context {
     /// # Errors
     /// The bus can't be read.
     pub async fn cursor(&self) -> Result<Option<Bytes>, Error> {
-        Ok(self.0.deps.bus.get(self.cursor_key()).await?.map(|entry| entry.value))
+        Ok(self.inner.deps.bus.get(self.cursor_key()).await?.map(|entry| entry.value))
     }
 
     /// Remembers it, durably.
@@ -214,10 +425,34 @@ impl Context {
     /// The bus can't be written.
     pub async fn set_cursor(&self, cursor: Bytes) -> Result<(), Error> {
         let change = Change::Put { key: self.cursor_key(), value: cursor, expected: None };
-        Ok(self.0.deps.bus.commit(vec![change]).await?)
+        Ok(self.inner.deps.bus.commit(vec![change]).await?)
+    }
+
+    /// Forgets its place upstream: the object is gone.
+    pub(crate) async fn forget_cursor(&self) -> Result<(), Error> {
+        Ok(self.inner.deps.bus.commit(vec![Change::Delete { key: self.cursor_key() }]).await?)
     }
 
     fn cursor_key(&self) -> StateKey {
-        StateKey::new(format!("{}/cursor", self.0.namespace), format!("{}/{}", self.0.source, self.0.event))
+        StateKey::new(
+            format!("{}/cursor", self.inner.namespace),
+            format!("{}/{}", self.inner.source, self.inner.event),
+        )
     }
+}
+
+/// Followed on the same host only: headers with secrets go along.
+fn redirect(attempt: Attempt<'_>) -> Action {
+    let is_same = attempt.previous().last().is_some_and(|before| {
+        let (from, to) = (before.host_str(), attempt.url().host_str());
+        from == to && (attempt.url().scheme() == "https" || before.origin() == attempt.url().origin())
+    });
+    if is_same && attempt.previous().len() < MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
+}
+
+/// Drafts by what becomes of them.
+struct Sorted {
+    events: Vec<Publication>,
+    /// Dead letters, and decisions of the filter.
+    changes: Vec<Change>,
 }

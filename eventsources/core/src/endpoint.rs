@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use zetes_api::{FieldPath, Finding, SecretKeyRef};
 
-use crate::{Context, Error, RouteKey, RouteSpec, ServerTls};
+use crate::{ClientCa, Context, Error, Mtls, RouteKey, RouteSpec, ServerTls};
 
 /// Bytes of a body when nothing else is said.
 const DEFAULT_MAX_BODY: i64 = 1_048_576;
@@ -36,6 +36,9 @@ pub struct Endpoint {
     /// Callers must show this as a bearer token.
     #[serde(default)]
     pub auth_secret: Option<SecretKeyRef>,
+    /// Callers must show a certificate; our addition. The port must speak HTTPS.
+    #[serde(default)]
+    pub mtls: Option<Mtls>,
     /// Bytes of a body. Default 1,048,576.
     #[serde(default)]
     pub max_payload_size: Option<i64>,
@@ -48,6 +51,12 @@ impl Endpoint {
     /// Whether the provider is to be told where it is, so that it creates a hook.
     pub fn has_url(&self) -> bool {
         self.url.as_deref().is_some_and(|url| !url.is_empty())
+    }
+
+    /// The address that the provider is told; `None` where it has no `url`.
+    pub fn public_url(&self) -> Option<String> {
+        let url = self.url.as_deref().filter(|url| !url.is_empty())?;
+        Some(format!("{}/{}", url.trim_end_matches('/'), self.path.trim_start_matches('/')))
     }
 
     /// What is wrong with it. `at` is where it stands, empty for a configuration that is itself an endpoint.
@@ -72,6 +81,22 @@ impl Endpoint {
                 Finding::warning("no-tls", at.key(present), message).hint("give both for HTTPS, or neither"),
             );
         }
+        findings.extend(
+            self.mtls.as_ref().map(|mtls| self.mtls_findings(mtls, &at.key("mtls"))).unwrap_or_default(),
+        );
+        findings
+    }
+
+    fn mtls_findings(&self, mtls: &Mtls, at: &FieldPath) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if mtls.client_ca_secret.is_none() {
+            let message = "expected `clientCASecret`, who signs the certificates of callers";
+            findings.push(Finding::error("missing-field", at.key("clientCASecret"), message));
+        }
+        if self.server_cert_secret.is_none() || self.server_key_secret.is_none() {
+            let message = "client certificates need HTTPS: expected `serverCertSecret` and `serverKeySecret`";
+            findings.push(Finding::error("missing-field", at.clone(), message));
+        }
         findings
     }
 
@@ -93,13 +118,31 @@ impl Endpoint {
             .ok_or_else(|| Error::permanent(format!("no port: `{}`", self.port)))?;
         // Read once here so that a missing token is told at the start and not by the first caller.
         cx.secret(self.auth_secret.as_ref())?;
-        let (certificates, private) =
-            (cx.secret(self.server_cert_secret.as_ref())?, cx.secret(self.server_key_secret.as_ref())?);
-        let tls = match (certificates, private) {
-            (Some(certificates), Some(private)) => Some(ServerTls::from_pem(&certificates, &private)?),
+        let tls = self.tls(cx)?;
+        let allowed_clients = self.mtls.as_ref().map(|mtls| mtls.allowed_names.clone()).unwrap_or_default();
+        let max_body = usize::try_from(self.max_payload_size.unwrap_or(DEFAULT_MAX_BODY)).unwrap_or_default();
+        Ok(RouteSpec { key, auth: self.auth_secret.clone(), max_body, tls, allowed_clients })
+    }
+
+    fn tls(&self, cx: &Context) -> Result<Option<ServerTls>, Error> {
+        let named = |key: &SecretKeyRef| format!("{}/{}/{}", cx.namespace(), key.name, key.key);
+        let tls = match (&self.server_cert_secret, &self.server_key_secret) {
+            (Some(chain), Some(key)) => {
+                let origin = format!("{} {}", named(chain), named(key));
+                let pems = cx.secret(Some(chain))?.zip(cx.secret(Some(key))?);
+                pems.map(|(chain, key)| ServerTls::from_pem(origin, &chain, &key)).transpose()?
+            }
             _ => None,
         };
-        let max_body = usize::try_from(self.max_payload_size.unwrap_or(DEFAULT_MAX_BODY)).unwrap_or_default();
-        Ok(RouteSpec { key, auth: self.auth_secret.clone(), max_body, tls })
+        let Some(mtls) = &self.mtls else { return Ok(tls) };
+        let pem = cx.secret(mtls.client_ca_secret.as_ref())?;
+        match (tls, &mtls.client_ca_secret, pem) {
+            (Some(tls), Some(key), Some(pem)) => {
+                Ok(Some(tls.with_client_ca(ClientCa::from_pem(named(key), &pem)?)))
+            }
+            _ => Err(Error::permanent(
+                "`mtls` needs `clientCASecret`, `serverCertSecret` and `serverKeySecret`",
+            )),
+        }
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use zetes_api::EventSource as Object;
+use tracing::warn;
+use zetes_api::{EventName, EventSource as Object};
 
 use crate::filter::Filter;
 use crate::supervisor::{Part, supervise};
@@ -40,7 +42,21 @@ impl Readiness {
 pub struct Running {
     tasks: JoinSet<()>,
     stop: CancellationToken,
+    events: Vec<Started>,
     parts: Arc<Vec<Part>>,
+}
+
+/// One event that was started, and what it takes to undo what it did upstream.
+struct Started {
+    factory: Factory,
+    config: Value,
+    cx: Context,
+}
+
+impl std::fmt::Debug for Started {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.cx.owner())
+    }
 }
 
 /// Tells how a running object is; outlives it.
@@ -64,18 +80,19 @@ impl Sources {
     ) -> Running {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let mut parts = Vec::new();
+        let (mut events, mut parts) = (Vec::new(), Vec::new());
         let object_ref = object.object_ref();
         for (kind, event, config) in object.spec.events() {
             let Some(factory) = factory(kind) else { continue };
             let part = Part::new(format!("{object_ref} event `{event}`"));
             let names = (object_ref.namespace.clone(), object_ref.name.clone(), event);
-            let filter = Filter::of(config);
-            let cx = Context::new(deps.clone(), names, (factory.event_type(), filter), stop.clone());
-            tasks.spawn(supervise(factory, config.clone(), cx, part.clone(), ready.clone()));
+            let typed = (factory.kind().event_type, Filter::of(config));
+            let cx = Context::new(deps.clone(), names, typed, part.clone(), stop.clone());
+            tasks.spawn(supervise(factory, config.clone(), cx.clone(), ready.clone()));
+            events.push(Started { factory, config: config.clone(), cx });
             parts.push(part);
         }
-        Running { tasks, stop, parts: Arc::new(parts) }
+        Running { tasks, stop, events, parts: Arc::new(parts) }
     }
 }
 
@@ -86,6 +103,27 @@ impl Running {
 
     /// Refuses new messages, finishes those in hand, and ends; what is left after `grace` is cut off.
     pub async fn stop(mut self, grace: Duration) {
+        self.end(grace).await;
+    }
+
+    /// As [`Running::stop`], for an object that was changed or deleted: events that `remains` does not know any more are gone for good,
+    /// so what they did upstream is undone, hooks that were registered for example (S34). What can't be undone is told.
+    pub async fn retire(mut self, grace: Duration, remains: impl Fn(&str, &EventName) -> bool) {
+        self.end(grace).await;
+        for Started { factory, config, cx } in self.events {
+            if remains(factory.kind().key, cx.event()) {
+                continue;
+            }
+            if let Err(error) = factory.retire(&config, &cx.detached()).await {
+                warn!(
+                    namespace = %cx.namespace(), eventSourceName = %cx.source(), eventName = %cx.event(), %error,
+                    "the event source is gone, and what it had made upstream could not be removed; remove it there"
+                );
+            }
+        }
+    }
+
+    async fn end(&mut self, grace: Duration) {
         self.stop.cancel();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, ended).await.is_err() {

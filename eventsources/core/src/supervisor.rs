@@ -1,7 +1,7 @@
 //! Keeps one event of one EventSource running, and knows how it is.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -18,6 +18,8 @@ use crate::{Context, Error, Factory};
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The same failure is told again only after this time.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_mins(10);
 /// Who has run so long is healthy, and the pauses begin anew.
 const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 
@@ -25,53 +27,104 @@ const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum PartState {
+    /// For its bus, and for the Sensors on it to be ready.
+    Waiting,
+    /// It connects.
     Starting,
     Serving,
-    Failed { since: Timestamp, error: String, next: Option<Timestamp> },
+    Failed {
+        since: Timestamp,
+        error: String,
+        next: Option<Timestamp>,
+    },
     Stopped,
 }
 
 /// One part of an object and how it is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PartStatus {
     pub name: String,
     #[serde(flatten)]
     pub state: PartState,
+    /// What a person should see to although events are received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// When the last event became durable, since the process began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<Timestamp>,
 }
 
-/// The state of one part, written by its supervisor.
+/// How one part is, written by its supervisor and its context. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
-    name: String,
-    state: Arc<Mutex<PartState>>,
+pub(crate) struct Part(Arc<Mutex<PartRecord>>);
+
+#[derive(Debug)]
+struct PartRecord {
+    status: PartStatus,
+    /// The failure that was told last, when, and how often it has come again since.
+    told: Option<(String, Timestamp, u32)>,
 }
 
 impl Part {
     pub(crate) fn new(name: String) -> Self {
-        Self { name, state: Arc::new(Mutex::new(PartState::Starting)) }
+        let status = PartStatus { name, state: PartState::Waiting, trouble: None, last_event: None };
+        Self(Arc::new(Mutex::new(PartRecord { status, told: None })))
     }
 
     pub(crate) fn status(&self) -> PartStatus {
-        PartStatus {
-            name: self.name.clone(),
-            state: self.state.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
+        self.lock().status.clone()
+    }
+
+    pub(crate) fn has_received(&self, now: Timestamp) {
+        self.lock().status.last_event = Some(now);
+    }
+
+    /// Whether it is another trouble than before, or the end of it.
+    pub(crate) fn set_trouble(&self, trouble: Option<String>) -> bool {
+        let mut record = self.lock();
+        let is_other = record.status.trouble != trouble;
+        record.status.trouble = trouble;
+        is_other
+    }
+
+    /// It is connected.
+    pub(crate) fn serves(&self) {
+        self.set(PartState::Serving);
     }
 
     fn set(&self, state: PartState) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        self.lock().status.state = state;
     }
 
-    fn failed(&self, now: Timestamp, error: &str, next: Option<Timestamp>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = if let PartState::Failed { since, .. } = &*state { *since } else { now };
-        *state = PartState::Failed { since, error: error.to_owned(), next };
+    /// How often this failure came before, if it is to be told: it is new, or has not been told for a while.
+    fn failed(&self, now: Timestamp, error: &str, next: Option<Timestamp>) -> Option<u32> {
+        let mut record = self.lock();
+        let since = if let PartState::Failed { since, .. } = record.status.state { since } else { now };
+        record.status.state = PartState::Failed { since, error: error.to_owned(), next };
+        match &mut record.told {
+            Some((told, at, times))
+                if told == error && now.duration_since(*at).unsigned_abs() < TOLD_AGAIN_AFTER =>
+            {
+                *times = times.saturating_add(1);
+                None
+            }
+            told => {
+                let times = told.take().filter(|(told, ..)| told == error).map_or(0, |(.., times)| times);
+                *told = Some((error.to_owned(), now, 0));
+                Some(times)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PartRecord> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs until the context says stop; restarts after failures and panics, with growing pauses. A permanent failure waits for the
-/// stop: only a changed object can help.
-pub(crate) async fn supervise(factory: Factory, config: Value, cx: Context, part: Part, ready: Readiness) {
+/// Runs until the context says stop; restarts after failures and panics, with growing pauses, and at once where a secret that was
+/// read has changed. A permanent failure waits for the stop, or for such a change: nothing else can help.
+pub(crate) async fn supervise(factory: Factory, config: Value, cx: Context, ready: Readiness) {
     let is_ready = tokio::select! {
         biased;
         () = cx.stopped() => false,
@@ -79,28 +132,31 @@ pub(crate) async fn supervise(factory: Factory, config: Value, cx: Context, part
     };
     cx.metrics().running.inc();
     if is_ready {
-        keep_running(factory, &config, &cx, &part).await;
+        keep_running(factory, &config, &cx).await;
     }
     cx.metrics().running.dec();
-    part.set(PartState::Stopped);
+    cx.keep_route(None);
+    cx.part().set(PartState::Stopped);
     info!(namespace = %cx.namespace(), eventSourceName = %cx.source(), eventName = %cx.event(), "event source stopped");
 }
 
-async fn keep_running(factory: Factory, config: &Value, cx: &Context, part: &Part) {
+async fn keep_running(factory: Factory, config: &Value, cx: &Context) {
     let mut pause = FIRST_PAUSE;
-    loop {
-        part.set(PartState::Serving);
+    while !cx.is_stopped() {
+        cx.part().set(PartState::Starting);
         let begin = tokio::time::Instant::now();
-        let ended = AssertUnwindSafe(factory.run(config, cx)).catch_unwind().await;
-        let error = match ended {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error,
-            Err(_) => Error::Transient("the adapter panicked; this is a defect of Zetes".to_owned()),
+        let attempt = cx.attempt();
+        let error = match ended(factory, config, &attempt).await {
+            Ok(()) if cx.is_stopped() => return,
+            // Otherwise its secrets have changed: it begins anew with them.
+            Ok(()) => continue,
+            Err(error) => error,
         };
+        cx.keep_route(None);
         if begin.elapsed() > HEALTHY_AFTER {
             pause = FIRST_PAUSE;
         }
-        if !wait(cx, part, &error, pause).await {
+        if !wait(&attempt, &error, pause).await {
             return;
         }
         cx.metrics().restarts.inc();
@@ -108,23 +164,48 @@ async fn keep_running(factory: Factory, config: &Value, cx: &Context, part: &Par
     }
 }
 
+/// One attempt, which ends early where a secret that it read has changed.
+async fn ended(factory: Factory, config: &Value, attempt: &Context) -> Result<(), Error> {
+    let run = AssertUnwindSafe(factory.run(config, attempt)).catch_unwind();
+    tokio::pin!(run);
+    let ended = tokio::select! {
+        biased;
+        ended = run.as_mut() => ended,
+        () = attempt.secret_change() => {
+            info!(
+                namespace = %attempt.namespace(), eventSourceName = %attempt.source(), eventName = %attempt.event(),
+                "a secret has changed, connecting anew"
+            );
+            attempt.end_attempt();
+            run.await
+        }
+    };
+    ended.unwrap_or_else(|_| {
+        Err(Error::Transient("the adapter panicked; this is a defect of Zetes".to_owned()))
+    })
+}
+
 /// `false` when it is time to stop.
-async fn wait(cx: &Context, part: &Part, error: &Error, pause: Duration) -> bool {
-    let now = cx.clock().now();
+async fn wait(attempt: &Context, error: &Error, pause: Duration) -> bool {
+    let now = attempt.clock().now();
     let pause = error.is_transient().then(|| pause + jitter(pause));
     let next = pause.and_then(|pause| now.checked_add(jiff::SignedDuration::try_from(pause).ok()?).ok());
-    part.failed(now, &error.to_string(), next);
-    warn!(
-        namespace = %cx.namespace(), eventSourceName = %cx.source(), eventName = %cx.event(), %error, ?pause,
-        "event source failed"
-    );
-    let Some(pause) = pause else {
-        cx.stopped().await;
-        return false;
+    if let Some(times) = attempt.part().failed(now, &error.to_string(), next) {
+        warn!(
+            namespace = %attempt.namespace(), eventSourceName = %attempt.source(), eventName = %attempt.event(),
+            %error, ?pause, times, "event source failed"
+        );
+    }
+    let pause = async {
+        match pause {
+            Some(pause) => attempt.clock().sleep(pause).await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
-        () = cx.stopped() => false,
-        () = cx.clock().sleep(pause) => true,
+        () = attempt.stopped() => false,
+        () = attempt.secret_change() => true,
+        () = pause => true,
     }
 }
 

@@ -6,33 +6,17 @@
 //!
 //! What the reference refuses is an error. What it accepts and never emits an event with is a warning (`receives-nothing`).
 
-pub mod amqp;
 pub mod azure_events_hub;
 pub mod azure_queue_storage;
 pub mod azure_service_bus;
-pub mod bitbucketserver;
 pub mod emitter;
-pub mod file;
-pub mod generic;
-pub mod gerrit;
 pub mod hdfs;
-pub mod kafka;
-pub mod minio;
 pub mod mns;
-pub mod mqtt;
-pub mod nats;
 pub mod nsq;
 pub mod pub_sub;
 pub mod pulsar;
-pub mod redis;
-pub mod redis_stream;
 pub mod resource;
 pub mod sftp;
-pub mod slack;
-pub mod sns;
-pub mod sqs;
-pub mod storage_grid;
-pub mod stripe;
 
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,15 @@
-//! Event sources that are called over HTTP: `webhook`, `github`, `gitlab`, `bitbucket`.
+//! Event sources that are called over HTTP: `webhook` by anybody, `slack`, `stripe` and `storageGrid` by those.
 //!
-//! At least once: the caller gets its 200 when the event is durable. Where the provider names its deliveries, that name is
-//! the event's id, so that a repeated delivery is one event. Signatures and tokens are checked over the raw body in
-//! constant time before anything is parsed; a secret that can't be read means that nothing is served.
-//!
-//! Each kind is its configuration, its check and the shape of its data; `delivery` has what the git hosts share.
+//! At least once: the caller gets its 200 when the event is durable. Who calls is checked over the raw body before anything is
+//! parsed; a secret that can't be read means that nothing is served (S35).
 
-pub mod bitbucket;
-mod delivery;
-pub mod github;
-pub mod gitlab;
-mod signature;
+mod absent;
+mod cloud_event;
+mod registration;
+pub mod slack;
+pub mod storage_grid;
+pub mod stripe;
+mod verify;
 pub mod webhook;
 
 #[cfg(test)]

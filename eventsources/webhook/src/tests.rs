@@ -1,11 +1,8 @@
 //! Requests and what they become, without a socket.
 
-use eventsource_core::{EventSource as _, Request};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use eventsource_core::EventSource as _;
 use serde_json::{Value, json};
 
-use crate::github::Github;
 use crate::webhook::Webhook;
 
 fn findings<S: eventsource_core::EventSource>(config: &Value) -> Vec<String> {
@@ -26,47 +23,6 @@ fn a_misspelt_field_is_a_warning_and_the_wrong_type_an_error() {
 }
 
 #[test]
-fn a_managed_hook_is_told_to_be_created_by_hand() {
-    let config = json!({
-        "webhook": {"endpoint": "/push", "port": "12000", "url": "https://ci.example.com"},
-        "repositories": [{"owner": "argo", "names": ["ship"]}],
-        "events": ["push"],
-        "apiToken": {"name": "github", "key": "token"},
-    });
-    assert_eq!(findings::<Github>(&config), ["not-in-this-build: webhook.url"]);
-}
-
-#[test]
-fn a_hook_that_is_to_be_created_needs_to_know_where_and_for_what() {
-    let github = |fields: Value| {
-        let mut config = json!({
-            "webhook": {"endpoint": "/push", "port": "12000", "url": "https://ci.example.com"},
-            "githubApp": {"privateKey": {"name": "github", "key": "pem"}, "appID": 1, "installationID": 2},
-        });
-        config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        let mut told = findings::<Github>(&config);
-        told.retain(|one| !one.starts_with("not-in-this-build"));
-        told
-    };
-    let repositories = json!([{"owner": "argo", "names": ["ship"]}]);
-    assert_eq!(github(json!({})), ["missing-field: repositories", "missing-field: events"]);
-    assert_eq!(github(json!({"organizations": [], "events": ["*"]})), [""; 0]);
-    assert_eq!(github(json!({"owner": "argo", "repository": "ship", "events": ["*"]})), [""; 0]);
-    assert_eq!(
-        github(
-            json!({"repositories": repositories, "organizations": [], "events": ["*"], "contentType": "xml"})
-        ),
-        ["bad-value: organizations", "bad-value: contentType"]
-    );
-    assert_eq!(
-        github(
-            json!({"repositories": repositories, "events": ["*"], "githubBaseURL": "https://git.example.com"})
-        ),
-        ["missing-field: githubUploadURL"]
-    );
-}
-
-#[test]
 fn a_certificate_without_its_key_is_told_to_be_no_tls() {
     let secret = json!({"name": "tls", "key": "crt"});
     let config = json!({"endpoint": "/", "port": "12000", "method": "POST", "serverCertSecret": secret});
@@ -80,41 +36,45 @@ fn two_events_that_want_one_place_can_be_found_by_their_routes() {
     assert_eq!(Webhook::routes(&config).len(), 1);
 }
 
-/// A signed delivery, as the provider makes it.
-pub(crate) fn delivery(secret: &str, body: &str) -> Request {
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(body.as_bytes());
-    let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-    let mut headers = HeaderMap::new();
-    let fields = [
-        ("content-type", "application/json"),
-        ("x-github-event", "push"),
-        ("x-github-delivery", "d-1"),
-        ("x-hub-signature-256", signature.as_str()),
-    ];
-    for (name, value) in fields {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+#[path = "../tests/openssl/mod.rs"]
+mod openssl;
+mod served;
+mod settings;
+mod signatures;
+mod tokens;
+
+/// A request as it reaches an event source.
+fn request(
+    method: http::Method,
+    headers: &[(&str, &str)],
+    body: impl Into<bytes::Bytes>,
+) -> eventsource_core::Request {
+    let mut map = http::HeaderMap::new();
+    for (name, value) in headers {
+        let name: http::HeaderName = name.parse().unwrap();
+        map.append(name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
-    Request { method: Method::POST, path: "/push".into(), query: None, headers, body: body.to_owned().into() }
+    eventsource_core::Request {
+        method,
+        path: "/hook".to_owned(),
+        query: None,
+        headers: map,
+        body: body.into(),
+    }
 }
 
-mod served;
+/// An object with more members, or others.
+fn with_members(mut object: Value, members: Value) -> Value {
+    if let (Value::Object(object), Value::Object(members)) = (&mut object, members) {
+        object.extend(members);
+    }
+    object
+}
 
-mod signatures {
-    use super::*;
-    use crate::signature::{check, header};
-
-    #[test]
-    fn a_signature_over_the_raw_body_is_accepted_and_any_change_is_not() {
-        let secret = "s3cret".to_owned().into();
-        let request = delivery("s3cret", r#"{"ref": "refs/heads/main"}"#);
-        let signed = header(&request, "x-hub-signature-256");
-        assert!(check(signed, &secret, &request.body).is_ok());
-        assert!(check(signed, &secret, br#"{"ref": "refs/heads/Main"}"#).is_err());
-        assert!(check(signed, &"other".to_owned().into(), &request.body).is_err());
-        assert!(check(None, &secret, &request.body).is_err());
-        for malformed in ["", "sha256", "md5=00", "sha256=zz"] {
-            assert!(check(Some(malformed), &secret, &request.body).is_err(), "{malformed}");
-        }
+/// What a refused caller is told; `ok` for one that is not.
+fn told<T>(result: &Result<T, eventsource_core::Refusal>) -> String {
+    match result {
+        Ok(_) => "ok".to_owned(),
+        Err(refusal) => refusal.text().to_owned(),
     }
 }

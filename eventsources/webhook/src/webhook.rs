@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use eventsource_core::{
-    Context, Draft, Endpoint, Error, EventSource, HttpSource, Refusal, Request, RouteKey, RouteSpec,
-    SourceFilter, canonical_headers,
+    Check, Context, Draft, Endpoint, Error, EventSource, HttpSource, Reading, Refusal, Request, RouteKey,
+    RouteSpec, SourceFilter, canonical_headers,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use zetes_api::{Finding, Invalid, SecretKeyRef};
+use zetes_api::{EventId, Finding, Invalid, SecretKeyRef};
+
+use crate::cloud_event;
+use crate::verify::{Verifier, Verify};
 
 /// Where it is called, and what is accepted.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -45,6 +48,17 @@ pub struct Config {
     /// Which events are kept.
     #[serde(default)]
     pub filter: Option<SourceFilter>,
+    /// How callers prove who they are, beyond `authSecret`; our addition.
+    #[serde(default)]
+    pub verify: Option<Verify>,
+    /// What is posted are CloudEvents, and passed on as they are: id, type, time, extension attributes and data; our addition. Otherwise
+    /// they are bodies like any other.
+    #[serde(default)]
+    pub cloud_events: bool,
+    /// Header that names what is delivered: its value is the event's id, so that a delivery that comes again is one event; our addition. Where
+    /// requests are signed, let `verify.hmac.signed` hold it, too (`{header:NAME}`): otherwise a request can be sent again under another name.
+    #[serde(default)]
+    pub id_header: Option<String>,
 }
 
 impl Config {
@@ -59,6 +73,7 @@ impl Config {
             auth_secret: self.auth_secret.clone(),
             max_payload_size: self.max_payload_size,
             metadata: None,
+            mtls: self.verify.as_ref().and_then(|verify| verify.mtls.clone()),
         }
     }
 }
@@ -73,6 +88,29 @@ pub struct Webhook {
 struct Reader {
     method: String,
     metadata: Option<BTreeMap<String, String>>,
+    verifier: Option<Verifier>,
+    cloud_events: bool,
+    id_header: Option<String>,
+    cx: Context,
+}
+
+const AS_IT_IS: &str = "an event that is passed through stays as it is";
+
+/// The certificates of callers are written under `verify`.
+fn under_verify(finding: Finding) -> Finding {
+    let is_of_mtls = finding.path.to_string().starts_with("mtls");
+    if is_of_mtls { finding.under(&"verify".into()) } else { finding }
+}
+
+fn refuses_everything(method: &str) -> Option<Finding> {
+    let warning = |message: String| Finding::warning("refuses-everything", "method", message);
+    match method {
+        "GET" | "POST" => None,
+        "" => {
+            Some(warning("without `method` every request is refused".to_owned()).hint("write `method: POST`"))
+        }
+        other => Some(warning(format!("only `GET` and `POST` become events, `{other}` is always refused"))),
+    }
 }
 
 impl EventSource for Webhook {
@@ -80,21 +118,25 @@ impl EventSource for Webhook {
     type Config = Config;
 
     fn validate(config: &Config) -> Result<(), Invalid> {
-        let mut findings = config.endpoint().findings("");
-        findings.extend(SourceFilter::findings(config.filter.as_ref()));
-        match config.method.as_deref().unwrap_or_default() {
-            "GET" | "POST" => {}
-            "" => findings.push(
-                Finding::warning("refuses-everything", "method", "without `method` every request is refused")
-                    .hint("write `method: POST`"),
-            ),
-            other => findings.push(Finding::warning(
-                "refuses-everything",
-                "method",
-                format!("only `GET` and `POST` become events, `{other}` is always refused"),
-            )),
+        let mut check = Check::default();
+        check.extend(config.endpoint().findings("").into_iter().map(under_verify));
+        check.filter(config.filter.as_ref());
+        let method = config.method.as_deref().unwrap_or_default();
+        check.extend(refuses_everything(method));
+        if let Some(verify) = &config.verify {
+            verify.check(&mut check, config.auth_secret.is_some(), method == "GET");
         }
-        if findings.is_empty() { Ok(()) } else { Err(Invalid(findings)) }
+        if config.cloud_events {
+            if method == "GET" {
+                check.bad("cloudEvents", "CloudEvents are posted: expected `method: POST`");
+            }
+            let has_no_place =
+                [("metadata", config.metadata.is_some()), ("idHeader", config.id_header.is_some())];
+            for (field, _) in has_no_place.iter().filter(|(_, is_there)| *is_there) {
+                check.bad(field, format!("has no place beside `cloudEvents`: {AS_IT_IS}"));
+            }
+        }
+        check.end()
     }
 
     fn routes(config: &Config) -> Vec<RouteKey> {
@@ -103,7 +145,18 @@ impl EventSource for Webhook {
 
     async fn connect(config: Config, cx: &Context) -> Result<Self, Error> {
         let route = config.endpoint().spec(cx)?;
-        let reader = Reader { method: config.method.unwrap_or_default(), metadata: config.metadata };
+        let verifier = match config.verify {
+            Some(verify) => Some(Verifier::connect(verify, cx).await?),
+            None => None,
+        };
+        let reader = Reader {
+            method: config.method.unwrap_or_default(),
+            metadata: config.metadata,
+            verifier,
+            cloud_events: config.cloud_events,
+            id_header: config.id_header,
+            cx: cx.clone(),
+        };
         Ok(Self { route, reader })
     }
 
@@ -121,9 +174,15 @@ struct Data<'d, B: Serialize> {
 }
 
 impl HttpSource for Reader {
-    fn drafts(&self, request: &Request) -> Result<Vec<Draft>, Refusal> {
+    async fn read(&self, request: &Request) -> Result<Reading, Refusal> {
+        if let Some(verifier) = &self.verifier {
+            verifier.check(request, &self.cx).await?;
+        }
         if request.method.as_str() != self.method {
             return Err(Refusal::method(&self.method));
+        }
+        if self.cloud_events {
+            return Ok(cloud_event::read(request)?.into());
         }
         let form = request
             .headers
@@ -146,11 +205,15 @@ impl HttpSource for Reader {
 }
 
 impl Reader {
-    fn draft(&self, request: &Request, body: impl Serialize) -> Result<Vec<Draft>, Refusal> {
-        let data =
-            Data { header: canonical_headers(&request.headers), body, metadata: self.metadata.as_ref() };
-        let draft = Draft::json(None, &data).map_err(|error| Refusal::malformed(error.to_string()))?;
-        Ok(vec![draft])
+    fn draft(&self, request: &Request, body: impl Serialize) -> Result<Reading, Refusal> {
+        let mut header = canonical_headers(&request.headers);
+        if let Some(name) = self.verifier.as_ref().and_then(Verifier::secret_header) {
+            header.retain(|one, _| !one.eq_ignore_ascii_case(name) || one == "Authorization");
+        }
+        let data = Data { header, body, metadata: self.metadata.as_ref() };
+        let id = self.id_header.as_ref().and_then(|name| request.header(name)).map(EventId::from);
+        let draft = Draft::json(id, &data).map_err(|error| Refusal::malformed(error.to_string()))?;
+        Ok(draft.into())
     }
 }
 

@@ -54,11 +54,15 @@ impl Certificates {
         self.folder.path()
     }
 
+    /// The server's certificate and key, and the authority: what every server's configuration names.
+    pub(crate) fn server_files(&self) -> [String; 3] {
+        [&self.server.certificate_file, &self.server.key_file, &self.ca.certificate_file]
+            .map(|file| file.display().to_string())
+    }
+
     /// A `tls` block for a NATS server; `verify` asks clients for a certificate.
     pub fn nats_tls(&self, verify: bool) -> String {
-        let [cert, key, ca] =
-            [&self.server.certificate_file, &self.server.key_file, &self.ca.certificate_file]
-                .map(|file| file.display());
+        let [cert, key, ca] = self.server_files();
         format!("tls {{ cert_file: \"{cert}\", key_file: \"{key}\", ca_file: \"{ca}\", verify: {verify} }}\n")
     }
 }

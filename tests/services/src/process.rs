@@ -1,7 +1,6 @@
 //! A child process that ends with its value, and waiting.
 
 use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,30 +59,23 @@ pub(crate) fn connect(port: u16) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// The body of a successful answer to GET.
-pub(crate) fn get(port: u16, path: &str) -> Option<String> {
-    let mut stream = connect(port)?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    head.split(' ').nth(1).filter(|status| *status == "200").map(|_| body.to_owned())
-}
-
 /// A server in the background. Its output goes to a file, and no pipe can fill up.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Option<Child>,
     log: PathBuf,
+    /// Where in the log the last start begins.
+    begin: usize,
 }
 
 impl Process {
     pub(crate) fn new(log: PathBuf) -> Self {
-        Self { child: None, log }
+        Self { child: None, log, begin: 0 }
     }
 
     pub(crate) fn start(&mut self, command: &mut Command) {
         self.kill();
+        self.begin = self.bytes().len();
         let log =
             OpenOptions::new().create(true).append(true).open(&self.log).expect("a log in our own folder");
         let other = log.try_clone().expect("a file can be cloned");
@@ -119,7 +111,17 @@ impl Process {
     }
 
     pub(crate) fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&self.bytes()).into_owned()
+    }
+
+    /// Whether this is in its log since it was last started.
+    pub(crate) fn wrote(&self, text: &str) -> bool {
+        let bytes = self.bytes();
+        bytes.get(self.begin..).is_some_and(|bytes| String::from_utf8_lossy(bytes).contains(text))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        std::fs::read(&self.log).unwrap_or_default()
     }
 }
 

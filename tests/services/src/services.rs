@@ -14,6 +14,17 @@ pub struct Services {
     pub kafka_lib: Option<PathBuf>,
     pub java: Option<PathBuf>,
     pub kafka: Option<SharedKafka>,
+    pub redis: Option<PathBuf>,
+    pub mosquitto: Option<PathBuf>,
+    pub mosquitto_passwd: Option<PathBuf>,
+    /// The root of a tree with Erlang and `RabbitMQ` in it.
+    pub rabbitmq: Option<PathBuf>,
+    pub moto: Option<PathBuf>,
+    pub minio: Option<PathBuf>,
+    /// A folder with the program and the files that it reads.
+    pub gitea: Option<PathBuf>,
+    /// A folder of examples of all that GitHub sends: `<release>/index.json`.
+    pub github_payloads: Option<PathBuf>,
 }
 
 /// A broker for everybody: use topics and groups with names of your own, and never stop it.

@@ -2,8 +2,16 @@ use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
+mod gitea;
+mod minio;
+mod mosquitto;
+mod moto;
+mod rabbit;
+mod redis;
+
 use super::*;
-use crate::process::{connect, get};
+use crate::http::get;
+use crate::process::connect;
 
 /// The first bytes that a NATS server sends.
 fn greeting(port: u16) -> Option<String> {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::disk::{self, RECORD_BYTES, now};
 use super::http::{Client, target};
-use super::{milliseconds, quantile};
+use super::{build, folder_of_build, milliseconds, print, quantile};
 
 /// Posts one after the other, for the latency.
 const LATENCY_POSTS: usize = 500;
@@ -19,7 +19,7 @@ const CONNECTIONS: usize = 64;
 
 pub(super) fn run(binary: Option<PathBuf>, how_long: Duration) -> Result<()> {
     let binary = binary.map_or_else(build, Ok)?;
-    let folder = tempfolder()?;
+    let folder = folder_of_build()?;
     let result = measure(&binary, &folder, how_long);
     std::fs::remove_dir_all(&folder)?;
     result
@@ -59,31 +59,6 @@ fn measure(binary: &Path, folder: &Path, how_long: Duration) -> Result<()> {
         "HTTP calls fired meanwhile and after          {fired:.0} calls/s, all of them {drained:.1} s after the last post"
     ));
     zetes.stop()
-}
-
-#[expect(clippy::print_stdout, reason = "the result of the command")]
-fn print(line: &str) {
-    println!("{line}");
-}
-
-fn build() -> Result<PathBuf> {
-    let status = Command::new(env!("CARGO")).args(["build", "--release", "--package", "zetes"]).status()?;
-    ensure!(status.success(), "cargo build --release failed");
-    let metadata =
-        Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version=1"]).output()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
-    let target = metadata
-        .get("target_directory")
-        .and_then(|target| target.as_str())
-        .context("cargo metadata has no target_directory")?;
-    Ok(Path::new(target).join("release/zetes"))
-}
-
-/// On the same disk as the build, which is a real one more often than the system's folder for temporary files.
-fn tempfolder() -> Result<PathBuf> {
-    let folder = std::env::current_dir()?.join("target").join(format!("bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
 }
 
 /// The executable under measurement.

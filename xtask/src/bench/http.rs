@@ -23,6 +23,11 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream), host: address.to_string() })
     }
 
+    /// Gets and returns the status.
+    pub(super) fn get(&mut self, path: &str) -> Result<u16> {
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.host))
+    }
+
     /// Posts JSON and returns the status.
     pub(super) fn post(&mut self, path: &str, body: &str) -> Result<u16> {
         let head = format!(
@@ -30,7 +35,11 @@ impl Client {
             self.host,
             body.len()
         );
-        self.stream.get_mut().write_all((head + body).as_bytes())?;
+        self.exchange(&(head + body))
+    }
+
+    fn exchange(&mut self, request: &str) -> Result<u16> {
+        self.stream.get_mut().write_all(request.as_bytes())?;
         let (first, _) = message(&mut self.stream)?.context("the connection was closed")?;
         first.split(' ').nth(1).context("no status")?.parse().context("no status")
     }

@@ -4,11 +4,14 @@ mod bus;
 mod disk;
 mod first_light;
 mod http;
+mod idle;
 mod languages;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, ensure};
 use clap::Subcommand;
 
 /// What can be measured.
@@ -31,18 +34,50 @@ pub(crate) enum Bench {
         #[arg(long)]
         large: bool,
     },
+    /// Memory and processor time of two hundred event sources that have nothing to do; fails where it is too much.
+    Idle {
+        /// Measure this executable instead of building the release one.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+    },
     /// What languages and engine cost per event, beside the times they have; fails where one takes longer.
     Languages,
 }
 
 impl Bench {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         match self {
             Self::Bus { only, large } => bus::run(&only, large),
+            Self::Idle { binary } => idle::run(binary),
             Self::Languages => languages::run(),
             Self::FirstLight { binary, seconds } => first_light::run(binary, Duration::from_secs(seconds)),
         }
     }
+}
+
+#[expect(clippy::print_stdout, reason = "the result of the command")]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+fn build() -> Result<PathBuf> {
+    let status = Command::new(env!("CARGO")).args(["build", "--release", "--package", "zetes"]).status()?;
+    ensure!(status.success(), "cargo build --release failed");
+    let metadata =
+        Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version=1"]).output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
+    let target = metadata
+        .get("target_directory")
+        .and_then(|target| target.as_str())
+        .context("cargo metadata has no target_directory")?;
+    Ok(Path::new(target).join("release/zetes"))
+}
+
+/// On the same disk as the build, which is a real one more often than the system's folder for temporary files.
+fn folder_of_build() -> Result<PathBuf> {
+    let folder = std::env::current_dir()?.join("target").join(format!("bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// The value below which this part of the sorted samples lies.

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::certificates::{CLIENT, Certificates};
-use super::install::{KafkaPrograms, run};
+use super::install::run;
 use super::process;
 
 /// Names with their passwords. `limited` may do nothing.
@@ -37,6 +37,14 @@ const TAKEN: &str = "Address already in use";
 /// Around each exchange with the broker.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a broker is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct KafkaPrograms {
+    /// A folder of jars.
+    lib: PathBuf,
+    java: PathBuf,
+}
+
 /// A broker that runs, or ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Broker {
@@ -53,6 +61,14 @@ struct Ports {
     sasl_ssl: u16,
     ssl: u16,
     controller: u16,
+}
+
+impl KafkaPrograms {
+    /// As they stand in `services.json`.
+    pub(crate) fn known(known: &serde_json::Map<String, Value>) -> Option<Self> {
+        let path = |name| known.get(name).and_then(Value::as_str).map(PathBuf::from);
+        Some(Self { lib: path("kafka_lib")?, java: path("java")? })
+    }
 }
 
 impl Broker {

@@ -1,23 +1,29 @@
 //! `cargo xtask services`: the real servers of the tests, installed, started and stopped.
 //!
-//! NATS servers start in a moment, so each test starts its own and only the executables stand here. A Kafka broker
-//! takes seconds and 360 MB, so there is one for everybody, which outlives xtask. `services.json` says where all is.
+//! Most start in a moment, so each test starts its own and only the executables stand here. A Kafka broker takes
+//! seconds and 360 MB, so there is one for everybody, which outlives xtask. `services.json` says where all is.
 
 mod certificates;
 mod install;
 mod kafka;
 mod process;
+mod servers;
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::process::within;
+
 use self::install::Cache;
-use self::kafka::Broker;
+use self::kafka::{Broker, KafkaPrograms};
+use self::servers::{KAFKA, SERVERS, Server};
 
 /// What to do with the servers of the tests.
 #[derive(Debug, Subcommand)]
@@ -25,8 +31,8 @@ pub(crate) enum Services {
     /// Install what is missing, start what does not run, and write `services.json`.
     Up {
         /// Only these.
-        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-        only: Vec<Name>,
+        #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = names())]
+        only: Vec<String>,
     },
     /// Stop what runs, and remove its directories. What is installed stays.
     Down,
@@ -34,19 +40,19 @@ pub(crate) enum Services {
     Status,
 }
 
-/// A server that can be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Name {
-    Nats,
-    Kafka,
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(SERVERS.iter().map(|server| server.name))
 }
 
 impl Services {
     pub(crate) fn run(self, target: &Path) -> Result<()> {
         let place = Place::under(target);
         match self {
-            Self::Up { only } if only.is_empty() => place.up(Name::value_variants()).map(drop),
-            Self::Up { only } => place.up(&only).map(drop),
+            Self::Up { only } if only.is_empty() => place.up_all().map(drop),
+            Self::Up { only } => {
+                let wanted = |server: &&Server| only.iter().any(|name| name == server.name);
+                place.up(&SERVERS.iter().filter(wanted).collect::<Vec<_>>()).map(drop)
+            }
             Self::Down => place.down(),
             Self::Status => place.status(),
         }
@@ -71,34 +77,31 @@ impl Place {
 
     /// Installs and starts everything; true where something had to be started.
     pub(crate) fn up_all(&self) -> Result<bool> {
-        self.up(Name::value_variants())
+        self.up(&SERVERS.iter().collect::<Vec<_>>())
     }
 
     /// What runs already is kept. True where something had to be started.
-    fn up(&self, names: &[Name]) -> Result<bool> {
+    fn up(&self, servers: &[&Server]) -> Result<bool> {
         let cache = Cache::of_user()?;
         let _alone = self.lock()?;
         std::fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())?;
-        let mut known = self.read();
-        let mut started = false;
-        if names.contains(&Name::Nats) {
-            known.insert("nats_old".to_owned(), json!(install::nats_old(&cache)?));
-            known.insert("nats_current".to_owned(), json!(install::nats_current(&cache)?));
-            self.write(&known)?;
-        }
-        if names.contains(&Name::Kafka) {
-            let programs = install::kafka(&cache)?;
-            if self.broker(&known).is_none() {
-                self.stop(&known)?;
-                known.insert("kafka_lib".to_owned(), json!(programs.lib));
-                known.insert("java".to_owned(), json!(programs.java));
-                known.insert("kafka".to_owned(), Broker::start(&programs, &self.kafka())?.describe());
-                started = true;
-            }
+        let known = Mutex::new(self.read());
+        // Written each time: who waits for one server need not wait for all.
+        servers::install(servers, &cache, |name, path| {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(name.to_owned(), json!(path));
+            self.write(&known)
+        })?;
+        let mut known = known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let start = servers.iter().any(|server| server.name == KAFKA) && self.broker(&known).is_none();
+        if start {
+            self.stop(&known)?;
+            let programs = KafkaPrograms::known(&known).context("Kafka was installed")?;
+            known.insert(KAFKA.to_owned(), Broker::start(&programs, &self.kafka())?.describe());
             self.write(&known)?;
         }
         eprintln!("services: {}", self.file().display());
-        Ok(started)
+        Ok(start)
     }
 
     pub(crate) fn down(&self) -> Result<()> {
@@ -121,22 +124,22 @@ impl Place {
 
     fn status(&self) -> Result<()> {
         let known = self.read();
-        let mut rows = Vec::new();
-        for name in ["nats_old", "nats_current", "kafka_lib"] {
-            let path = known.get(name).and_then(Value::as_str).filter(|path| Path::new(path).exists());
-            rows.push((
-                name,
-                if path.is_some() { "installed" } else { "missing" },
-                path.unwrap_or("").to_owned(),
-            ));
-        }
+        let programs = SERVERS.iter().flat_map(|server| server.programs).map(|(name, _)| *name);
+        let mut rows: Vec<_> = programs
+            .map(|name| {
+                match known.get(name).and_then(Value::as_str).filter(|path| Path::new(path).exists()) {
+                    Some(path) => (name, "installed", path.to_owned()),
+                    None => (name, "missing", String::new()),
+                }
+            })
+            .collect();
         let (state, place) = self.broker(&known).map_or(("down", String::new()), |one| {
             ("running", format!("{}, pid {}", one.plaintext, one.pid))
         });
-        rows.push(("kafka", state, place));
+        rows.push((KAFKA, state, place));
         let mut out = std::io::stdout().lock();
         for (name, state, place) in rows {
-            writeln!(out, "{}", format!("{name:<14}{state:<11}{place}").trim_end())?;
+            writeln!(out, "{}", format!("{name:<18}{state:<11}{place}").trim_end())?;
         }
         Ok(())
     }
@@ -147,16 +150,23 @@ impl Place {
 
     /// The broker that was started before, if it lives and answers.
     fn broker(&self, known: &Map<String, Value>) -> Option<Broker> {
-        Broker::described(known.get("kafka")?)
+        Broker::described(known.get(KAFKA)?)
             .filter(|broker| broker.is_ours(&self.kafka()) && broker.answers())
     }
 
     fn stop(&self, known: &Map<String, Value>) -> Result<()> {
-        let broker = known.get("kafka").and_then(Broker::described);
+        let broker = known.get(KAFKA).and_then(Broker::described);
         match broker.filter(|broker| broker.is_ours(&self.kafka())) {
             Some(broker) => process::stop(broker.pid),
             None => Ok(()),
         }
+    }
+
+    /// Where a program is, by its name in `services.json`.
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
+        let known = self.read();
+        let path = known.get(name).and_then(Value::as_str).map(PathBuf::from);
+        path.with_context(|| format!("{name} is not installed: run `cargo xtask services up` first"))
     }
 
     /// What was written last; nothing where there is no file, or half of one.

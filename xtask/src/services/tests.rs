@@ -27,6 +27,30 @@ fn what_is_installed_is_not_installed_again() {
 }
 
 #[test]
+fn one_that_can_t_be_installed_keeps_no_other_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = Mutex::new(Vec::new());
+    let installed = servers::install(&servers::some(), &Cache::at(folder.path().to_owned()), |name, _| {
+        found.lock().unwrap().push(name.to_owned());
+        Ok(())
+    });
+    assert_eq!(installed.unwrap_err().to_string(), "no network");
+    assert_eq!(found.into_inner().unwrap(), ["there"]);
+}
+
+#[test]
+fn a_server_and_a_program_have_names_of_their_own() {
+    let servers = SERVERS.iter().map(|server| server.name);
+    let programs = SERVERS.iter().flat_map(|server| server.programs).map(|(name, _)| *name);
+    for mut names in [servers.collect::<Vec<_>>(), programs.chain([KAFKA]).collect()] {
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}
+
+#[test]
 fn a_process_that_is_not_our_broker_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::under(folder.path());

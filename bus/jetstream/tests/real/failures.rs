@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bus_core::{Bus, BusError, Retention};
 use bus_jetstream::{JetStreamBus, Options, Stream};
-use connection_nats::Settings;
+use connection_nats::{Login, Settings};
 use zetes_api::Tls;
 use zetes_services::{Certificates, NatsServer, NatsVersion, free_port};
 
@@ -21,8 +21,8 @@ fn denying(denied: &str) -> String {
 
 fn with(url: &str, secret: &str, values: &[(&str, &str)], tls: Option<Tls>) -> Options {
     let plain = options(url);
-    let access_secret = (!secret.is_empty()).then(|| key(secret));
-    let connection = Settings { access_secret, tls, secrets: secrets(values), ..plain.connection };
+    let login = Login::AccessSecret((!secret.is_empty()).then(|| key(secret)));
+    let connection = Settings { login, tls, secrets: secrets(values), ..plain.connection };
     Options { connection, ..plain }
 }
 

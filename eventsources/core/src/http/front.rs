@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::route::{Route, RouteKey};
 use super::serve;
+use super::tls::{PortTls, ServerTls};
+use crate::Error;
 
 /// All ports of the process. Clones share them.
 #[derive(Clone)]
@@ -28,8 +29,9 @@ struct Inner {
 /// One listening port.
 pub(crate) struct Port {
     address: SocketAddr,
+    /// The oldest first, but a new one of an event stands before the one that it takes over from.
     pub(crate) routes: ArcSwap<Vec<Arc<Route>>>,
-    pub(crate) tls: ArcSwapOption<ServerConfig>,
+    pub(crate) tls: ArcSwapOption<PortTls>,
 }
 
 /// Why a route can't be served.
@@ -39,6 +41,12 @@ pub enum FrontError {
     Port { port: u16, listen: IpAddr, why: String },
     #[error("port {} path `{}` is served by {owner}", key.port, key.path)]
     Taken { key: RouteKey, owner: String },
+    #[error(
+        "port {port} accepts client certificates of another CA, that of {owner}; TLS is per port: name the same `clientCASecret` or take another port"
+    )]
+    ClientCa { port: u16, owner: String },
+    #[error("port {port}: {why}")]
+    Tls { port: u16, why: String },
 }
 
 /// Keeps a route served; dropping it takes the route away.
@@ -66,27 +74,28 @@ impl Front {
 
     /// Serves a route until its guard is dropped. The same owner may add a route that it has already: the new one takes over.
     pub(crate) async fn add(&self, route: Route) -> Result<RouteGuard, FrontError> {
-        let port = self.port(route.spec.key.port).await?;
+        // Until the route is there, nobody else adds one.
+        let mut ports = self.0.ports.lock().await;
+        let port = self.port(&mut ports, route.spec.key.port).await?;
         let route = Arc::new(route);
-        let (key, owner) = (&route.spec.key, route.owner.owner());
-        let other =
-            port.routes.load().iter().find(|one| one.spec.key == *key && one.owner.owner() != owner).cloned();
-        if let Some(other) = other {
-            return Err(FrontError::Taken { key: key.clone(), owner: other.owner.owner() });
-        }
-        if let Some(tls) = &route.spec.tls {
-            port.tls.store(Some(tls.0.clone()));
-        }
+        agrees(&port.routes.load(), &route)?;
         port.routes.rcu(|routes| {
             let mut routes = Vec::clone(routes);
-            routes.insert(0, route.clone());
+            let before = routes.iter().position(|one| one.is_same(&route)).unwrap_or(routes.len());
+            routes.insert(before, route.clone());
             routes
         });
-        Ok(RouteGuard { port, route })
+        let routes = port.routes.load();
+        let all = routes.iter().filter(|one| Arc::ptr_eq(one, &route) || !one.is_same(&route));
+        let tls = ServerTls::of_port(all.filter_map(|route| route.spec.tls.as_ref()));
+        let number = route.spec.key.port;
+        let guard = RouteGuard { port: port.clone(), route };
+        let tls = tls.map_err(|error: Error| FrontError::Tls { port: number, why: error.to_string() })?;
+        port.tls.store(tls.map(Arc::new));
+        Ok(guard)
     }
 
-    async fn port(&self, number: u16) -> Result<Arc<Port>, FrontError> {
-        let mut ports = self.0.ports.lock().await;
+    async fn port(&self, ports: &mut BTreeMap<u16, Arc<Port>>, number: u16) -> Result<Arc<Port>, FrontError> {
         if let Some(port) = ports.get(&number) {
             return Ok(port.clone());
         }
@@ -114,6 +123,28 @@ impl Front {
             serving.shutdown().await;
         }
     }
+}
+
+/// Whether a route can stand beside those of other events on its port.
+fn agrees(routes: &[Arc<Route>], new: &Route) -> Result<(), FrontError> {
+    let (key, owner) = (&new.spec.key, new.owner.owner());
+    for other in routes.iter().filter(|other| other.owner.owner() != owner) {
+        let theirs = other.owner.owner();
+        if other.spec.key == *key {
+            return Err(FrontError::Taken { key: key.clone(), owner: theirs });
+        }
+        let (Some(ours), Some(tls)) = (&new.spec.tls, &other.spec.tls) else { continue };
+        if !ours.agrees_on_clients(tls) {
+            return Err(FrontError::ClientCa { port: key.port, owner: theirs });
+        }
+        if !ours.shows_as(tls) {
+            tracing::warn!(
+                port = key.port, %owner, other = %theirs,
+                "two certificates for one port: it shows that of the event that came first"
+            );
+        }
+    }
+    Ok(())
 }
 
 impl Drop for RouteGuard {

@@ -29,6 +29,8 @@ pub struct RouteSpec {
     /// Bytes of the body.
     pub max_body: usize,
     pub tls: Option<ServerTls>,
+    /// Names of which a caller's certificate must have one, where the TLS asks for certificates; empty for any.
+    pub allowed_clients: Vec<String>,
 }
 
 pub(crate) type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Reply> + Send + Sync>;
@@ -47,6 +49,11 @@ impl Route {
     pub(crate) fn new(spec: RouteSpec, owner: Context, handler: Handler) -> Result<Self, regex::Error> {
         let pattern = pattern(&spec.key.path)?;
         Ok(Self { spec, owner, handler, pattern })
+    }
+
+    /// Whether both are the same place of the same event.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.spec.key == other.spec.key && self.owner.owner() == other.owner.owner()
     }
 
     pub(crate) fn matches(&self, path: &str) -> bool {

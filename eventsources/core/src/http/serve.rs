@@ -12,17 +12,18 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use secrecy::ExposeSecret as _;
-use subtle::ConstantTimeEq as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::client::Client;
 use super::front::Port;
 use super::reply::{Refusal, Reply};
 use super::route::{Route, RouteSpec, cleaned};
+use super::signature::is_token;
+use super::tls::ServerTls;
 use crate::{Context, Draft, Error};
 
 /// A header must be there within this time after the connection or the last request.
@@ -42,13 +43,48 @@ pub struct Request {
     pub body: Bytes,
 }
 
+impl Request {
+    /// A header whose value is text; the first one where there are several.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
 /// An event source that is called over HTTP: it only has to say what a request means.
 pub trait HttpSource: Send + Sync + 'static {
-    /// The events of a request; none at all is answered with 200, too.
+    /// The events of a request, and what its caller is answered. No event at all is answered with 200, too.
     ///
     /// # Errors
     /// The request is refused, and becomes no event.
-    fn drafts(&self, request: &Request) -> Result<Vec<Draft>, Refusal>;
+    fn read(&self, request: &Request) -> impl Future<Output = Result<Reading, Refusal>> + Send;
+}
+
+/// What a request means.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    drafts: Vec<Draft>,
+    answer: Option<(&'static str, String)>,
+}
+
+impl Reading {
+    /// What the caller gets with its 200 instead of `success`, once the events are durable.
+    #[must_use]
+    pub fn answered(mut self, content_type: &'static str, body: impl Into<String>) -> Self {
+        self.answer = Some((content_type, body.into()));
+        self
+    }
+}
+
+impl From<Draft> for Reading {
+    fn from(draft: Draft) -> Self {
+        vec![draft].into()
+    }
+}
+
+impl From<Vec<Draft>> for Reading {
+    fn from(drafts: Vec<Draft>) -> Self {
+        Self { drafts, answer: None }
+    }
 }
 
 impl Context {
@@ -64,21 +100,20 @@ impl Context {
         };
         let route = Route::new(spec, self.clone(), Arc::new(handler));
         let route = route.map_err(|error| Error::permanent(format!("endpoint: {error}")))?;
-        let guard = self.front().add(route).await.map_err(Error::upstream)?;
+        self.keep_route(Some(self.front().add(route).await.map_err(Error::upstream)?));
         self.stopped().await;
-        drop(guard);
         Ok(())
     }
 }
 
 async fn answer(cx: &Context, source: &impl HttpSource, request: &Request) -> Reply {
-    let drafts = match source.drafts(request) {
-        Ok(drafts) => drafts,
+    let Reading { drafts, answer } = match source.read(request).await {
+        Ok(reading) => reading,
         Err(refusal) => return refuse(cx, refusal),
     };
     let first = drafts.first().map(|draft| draft.id.clone());
-    match cx.emit_all(drafts).await {
-        Ok(()) => Reply::accepted(first.as_ref()),
+    match cx.emit_or_refuse(drafts).await {
+        Ok(()) => Reply::accepted(first.as_ref(), answer),
         Err(Error::Bus(bus_core::BusError::TooLarge { bytes, limit })) => {
             let text = format!("an event of {bytes} bytes is over the bus's limit of {limit} bytes");
             refuse(cx, Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", text))
@@ -126,22 +161,37 @@ async fn connection(stream: TcpStream, port: Arc<Port>, stop: CancellationToken)
         return;
     }
     match port.tls.load_full() {
-        None => http(stream, port, stop).await,
-        Some(config) => {
-            let handshake = tokio_rustls::TlsAcceptor::from(config).accept(stream);
-            if let Ok(Ok(stream)) = tokio::time::timeout(HEADER_PATIENCE, handshake).await {
-                http(stream, port, stop).await;
+        None => http(stream, Connection { port, client: None }, stop).await,
+        Some(tls) => {
+            let handshake = tokio_rustls::TlsAcceptor::from(tls.config.clone()).accept(stream);
+            match tokio::time::timeout(HEADER_PATIENCE, handshake).await {
+                Ok(Ok(stream)) => {
+                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    let client =
+                        shown.zip(tls.client_ca).map(|(certificate, ca)| Client::new(certificate, ca));
+                    http(stream, Connection { port, client }, stop).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "a caller was refused: TLS"),
+                Err(_) => {}
             }
         }
     }
 }
 
+/// What the requests of one connection share.
+struct Connection {
+    port: Arc<Port>,
+    /// Who is at the other end, if it has shown a certificate.
+    client: Option<Client>,
+}
+
 async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    port: Arc<Port>,
+    connection: Connection,
     stop: CancellationToken,
 ) {
-    let service = TowerToHyperService::new(Router::new().fallback(dispatch).with_state(port));
+    let router = Router::new().fallback(dispatch).with_state(Arc::new(connection));
+    let service = TowerToHyperService::new(router);
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_PATIENCE);
@@ -158,22 +208,27 @@ async fn http(
     }
 }
 
-async fn dispatch(State(port): State<Arc<Port>>, request: axum::extract::Request) -> Response {
+async fn dispatch(State(connection): State<Arc<Connection>>, request: axum::extract::Request) -> Response {
     let path = percent_encoding::percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
     if let Some(clean) = cleaned(&path) {
         return Reply::moved(&clean).into_response();
     }
-    let route = port.routes.load().iter().find(|route| route.matches(&path)).cloned();
+    let route = connection.port.routes.load().iter().find(|route| route.matches(&path)).cloned();
     let reply = match route {
-        Some(route) => routed(&route, request, path).await,
+        Some(route) => routed(&route, request, path, connection.client.as_ref()).await,
         None if path == "/health" => Reply::text(StatusCode::OK, "OK"),
         None => Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"),
     };
     reply.into_response()
 }
 
-async fn routed(route: &Route, request: axum::extract::Request, path: String) -> Reply {
-    if let Err(refusal) = authenticate(route, request.headers()) {
+async fn routed(
+    route: &Route,
+    request: axum::extract::Request,
+    path: String,
+    client: Option<&Client>,
+) -> Reply {
+    if let Err(refusal) = authenticate(route, request.headers(), client) {
         return refuse(&route.owner, refusal);
     }
     let (head, body) = request.into_parts();
@@ -185,8 +240,11 @@ async fn routed(route: &Route, request: axum::extract::Request, path: String) ->
     (route.handler)(Request { method: head.method, path, query, headers: head.headers, body }).await
 }
 
-fn authenticate(route: &Route, headers: &HeaderMap) -> Result<(), Refusal> {
-    let Ok(Some(secret)) = route.owner.secret(route.spec.auth.as_ref()) else {
+fn authenticate(route: &Route, headers: &HeaderMap, client: Option<&Client>) -> Result<(), Refusal> {
+    if let Some(ca) = route.spec.tls.as_ref().and_then(ServerTls::client_ca) {
+        Client::admit(client, ca, &route.spec.allowed_clients)?;
+    }
+    let Ok(Some(secret)) = route.owner.current_secret(route.spec.auth.as_ref()) else {
         return match &route.spec.auth {
             None => Ok(()),
             Some(_) => {
@@ -199,11 +257,7 @@ fn authenticate(route: &Route, headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(token) = header.strip_prefix(b"Bearer ") else {
         return Err(Refusal::unauthenticated("Invalid Authorization Header"));
     };
-    if bool::from(token.ct_eq(secret.expose_secret().as_bytes())) {
-        Ok(())
-    } else {
-        Err(Refusal::unauthenticated("Invalid Auth token"))
-    }
+    if is_token(token, &secret) { Ok(()) } else { Err(Refusal::unauthenticated("Invalid Auth token")) }
 }
 
 /// The one place that bounds bodies, in bytes and in time.

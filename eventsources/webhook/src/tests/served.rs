@@ -21,14 +21,12 @@ struct Served {
     bus: Arc<MemoryBus>,
     front: Front,
     address: SocketAddr,
-    _running: Running,
+    running: Running,
 }
 
 fn factory(kind: &str) -> Option<Factory> {
     match kind {
         "webhook" => Some(Factory::of::<Webhook>()),
-        "github" => Some(Factory::of::<crate::github::Github>()),
-        "gitlab" => Some(Factory::of::<crate::gitlab::Gitlab>()),
         _ => None,
     }
 }
@@ -58,7 +56,7 @@ async fn serve(spec: Value, secrets: SecretsBuilder, retention: Retention) -> Se
         let states: Vec<_> = running.observer().status();
         panic!("the port was not opened: {states:?}")
     });
-    Served { bus, front, address, _running: running }
+    Served { bus, front, address, running }
 }
 
 impl Served {
@@ -184,51 +182,6 @@ fn reqwest_client() -> reqwest::Client {
 }
 
 #[tokio::test]
-async fn a_signed_delivery_that_comes_twice_is_one_event() {
-    let spec = json!({"github": {"push": {
-        "webhook": {"endpoint": "/push", "port": "0"}, "webhookSecret": {"name": "hook", "key": "secret"},
-        "repositories": [{"owner": "example", "names": ["shop"]}],
-    }}});
-    let served = serve(spec, secret("hook", "secret", "s3cret"), Retention::default()).await;
-    let signed = super::delivery("s3cret", r#"{"ref":"refs/heads/main","big":12345678901234567890}"#);
-    for _ in 0..2 {
-        let request =
-            reqwest_client().post(format!("http://{}/push", served.address)).headers(signed.headers.clone());
-        let answer = request.body(signed.body.clone()).send().await.unwrap();
-        assert_eq!(
-            (answer.status().as_u16(), answer.headers()["x-event-id"].to_str().unwrap()),
-            (200, "d-1")
-        );
-    }
-    let data = served.data().await;
-    assert_eq!(data.len(), 1);
-    assert!(data[0].contains("12345678901234567890"), "digits are kept: {}", data[0]);
-    assert!(data[0].contains(r#""X-GitHub-Delivery":"d-1","X-GitHub-Event":"push""#), "{}", data[0]);
-    let forged = super::delivery("guessed", "{}");
-    let request =
-        reqwest_client().post(format!("http://{}/push", served.address)).headers(forged.headers.clone());
-    assert_eq!(request.body("{}").send().await.unwrap().status(), 401);
-}
-
-#[tokio::test]
-async fn a_gitlab_token_is_checked_even_when_no_hook_is_managed() {
-    let spec = json!({"gitlab": {"push": {
-        "webhook": {"endpoint": "/push", "port": "0"}, "secretToken": {"name": "hook", "key": "token"},
-        "accessToken": {"name": "hook", "key": "token"}, "gitlabBaseURL": "https://gitlab.example.com", "events": [], "projects": ["a/b"],
-    }}});
-    let served = serve(spec, secret("hook", "token", "right"), Retention::default()).await;
-    let post = |token: &'static str| {
-        reqwest_client()
-            .post(format!("http://{}/push", served.address))
-            .header("x-gitlab-token", token)
-            .body("{}")
-            .send()
-    };
-    assert_eq!(post("wrong").await.unwrap().status(), 401);
-    assert_eq!(post("right").await.unwrap().status(), 200);
-}
-
-#[tokio::test]
 async fn a_port_with_a_certificate_speaks_tls() {
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let mut secrets = Secrets::builder();
@@ -241,6 +194,90 @@ async fn a_port_with_a_certificate_speaks_tls() {
     let served = serve(spec, secrets, Retention::default()).await;
     let post = reqwest_client().post(format!("https://{}/e", served.address)).body("{}").send();
     assert_eq!(post.await.unwrap().status(), 200);
+}
+
+/// Events `a` and `b` on one port, both over TLS, with the client CAs of these secrets; `served` are those that are reached.
+async fn with_client_cas(cas: [&str; 2]) -> Vec<String> {
+    let (ours, others) = (zetes_services::Certificates::new(), zetes_services::Certificates::new());
+    let mut secrets = Secrets::builder();
+    let document = json!({"metadata": {"name": "tls"}, "stringData": {
+        "crt": ours.server.certificate, "key": ours.server.key,
+        "ca": ours.ca.certificate, "copy": ours.ca.certificate, "other": others.ca.certificate,
+    }});
+    secrets.secret("default".into(), &serde_json::from_value(document).unwrap()).unwrap();
+    let secret = |key: &str| json!({"name": "tls", "key": key});
+    let event = |path: &str, ca: &str| {
+        let mut event = json!({
+            "endpoint": path, "port": "0", "method": "POST",
+            "serverCertSecret": secret("crt"), "serverKeySecret": secret("key"),
+        });
+        if !ca.is_empty() {
+            event["verify"] = json!({"mtls": {"clientCASecret": secret(ca)}});
+        }
+        event
+    };
+    let spec = json!({"webhook": {"a": event("/a", cas[0]), "b": event("/b", cas[1])}});
+    let served = serve(spec, secrets, Retention::default()).await;
+    eventsource_core::testkit::eventually("both to serve or to fail", async || {
+        let states = served.running.observer().status();
+        let told = states.iter().map(|part| match &part.state {
+            eventsource_core::PartState::Serving => Some("serves".to_owned()),
+            eventsource_core::PartState::Failed { error, .. } => Some(error.clone()),
+            _ => None,
+        });
+        let told: Option<Vec<_>> = told.collect();
+        // A part serves from when it is connected; one that can't have its route fails at once afterwards.
+        told.filter(|told| cas != ["ca", "other"] || told.iter().any(|one| one != "serves"))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn two_client_cas_on_one_port_are_told_and_one_of_them_is_served() {
+    let mut told = with_client_cas(["ca", "other"]).await;
+    told.sort();
+    assert_eq!(told[1], "serves");
+    let begin = "port 0 accepts client certificates of another CA, that of eventsource/default/hooks event `";
+    assert!(told[0].starts_with(begin), "{}", told[0]);
+    assert!(
+        told[0].ends_with("TLS is per port: name the same `clientCASecret` or take another port"),
+        "{}",
+        told[0]
+    );
+}
+
+#[tokio::test]
+async fn one_client_ca_or_none_beside_it_fits_on_one_port() {
+    for cas in [["ca", "ca"], ["ca", "copy"], ["ca", ""], ["", ""]] {
+        assert_eq!(with_client_cas(cas).await, ["serves", "serves"], "{cas:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_certificates_on_one_port_one_is_shown_and_both_events_are_reached() {
+    let (ours, others) = (zetes_services::Certificates::new(), zetes_services::Certificates::new());
+    let mut secrets = Secrets::builder();
+    for (name, certificates) in [("ours", &ours), ("others", &others)] {
+        let pair = json!({"crt": certificates.server.certificate, "key": certificates.server.key});
+        let document = json!({"metadata": {"name": name}, "stringData": pair});
+        secrets.secret("default".into(), &serde_json::from_value(document).unwrap()).unwrap();
+    }
+    let event = |path: &str, name: &str| {
+        json!({
+            "endpoint": path, "port": "0", "method": "POST",
+            "serverCertSecret": {"name": name, "key": "crt"}, "serverKeySecret": {"name": name, "key": "key"},
+        })
+    };
+    let spec = json!({"webhook": {"a": event("/a", "ours"), "b": event("/b", "others")}});
+    let served = serve(spec, secrets, Retention::default()).await;
+    for path in ["/a", "/b"] {
+        let url = format!("https://{}{path}", served.address);
+        eventsource_core::testkit::eventually("both events", async || {
+            let answer = reqwest_client().post(&url).body("{}").send().await.ok()?;
+            (answer.status() == 200).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

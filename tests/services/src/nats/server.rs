@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
+use crate::http::get;
 use crate::nats::NatsVersion;
-use crate::process::{Process, connect, eventually, free_ports, get};
+use crate::process::{Process, connect, eventually, free_ports};
 use crate::services::{Services, installed};
 
 /// Ports may be taken between their choice and their use.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus_core::{Bus, ConsumerName, Health, Interest, Publication, Retention, Start, Subscription};
 use bus_jetstream::{JetStreamBus, Names, Options, Stream};
-use connection_nats::Settings;
+use connection_nats::{Login, Settings};
 use zetes_api::{Event, Metadata, Secret, SecretKeyRef};
 use zetes_runtime::{Clock, Secrets};
 
@@ -20,7 +20,7 @@ pub(crate) fn options(url: &str) -> Options {
         name: "b".into(),
         connection: Settings {
             url: url.to_owned(),
-            access_secret: None,
+            login: Login::AccessSecret(None),
             tls: None,
             namespace: "ci".into(),
             secrets: Secrets::default(),

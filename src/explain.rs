@@ -186,6 +186,11 @@ async fn lines(bus: &dyn Bus, mut from: u64, end: u64) -> Result<Vec<EventLine>,
 }
 
 impl Explanation {
+    /// Whether it was given up before it reached the bus.
+    fn is_dead(&self) -> bool {
+        self.decisions.iter().any(|decision| matches!(decision.verdict, Verdict::DeadLettered { .. }))
+    }
+
     /// The story for people.
     pub(crate) fn story(&self) -> String {
         let event = &self.event;
@@ -193,6 +198,7 @@ impl Explanation {
             Some(bytes) => {
                 format!("(kind {}, {bytes} bytes), number {} on the bus", event.event_type, event.sequence)
             }
+            None if self.is_dead() => "and kept among the dead letters, not on the bus".to_owned(),
             None => "and kept from the bus by its filter".to_owned(),
         };
         let mut text = format!(
@@ -285,6 +291,8 @@ fn verdict(verdict: &Verdict, dependency: &str) -> String {
             }
             told
         }
+        // A message that never became an event.
+        Verdict::DeadLettered { attempts: 0, reason, error } => format!("dead-lettered ({reason}): {error}"),
         Verdict::DeadLettered { attempts, reason, error } => {
             format!("dead-lettered after {attempts} attempts ({reason}): {error}")
         }

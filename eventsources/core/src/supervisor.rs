@@ -88,6 +88,14 @@ impl Part {
         is_other
     }
 
+    /// It connects. Who has failed goes on being failed, since then, until it is connected.
+    fn starts(&self) {
+        let mut record = self.lock();
+        if !matches!(record.status.state, PartState::Failed { .. }) {
+            record.status.state = PartState::Starting;
+        }
+    }
+
     /// It is connected.
     pub(crate) fn serves(&self) {
         self.set(PartState::Serving);
@@ -143,7 +151,7 @@ pub(crate) async fn supervise(factory: Factory, config: Value, cx: Context, read
 async fn keep_running(factory: Factory, config: &Value, cx: &Context) {
     let mut pause = FIRST_PAUSE;
     while !cx.is_stopped() {
-        cx.part().set(PartState::Starting);
+        cx.part().starts();
         let begin = tokio::time::Instant::now();
         let attempt = cx.attempt();
         let error = match ended(factory, config, &attempt).await {
@@ -213,4 +221,57 @@ async fn wait(attempt: &Context, error: &Error, pause: Duration) -> bool {
 fn jitter(pause: Duration) -> Duration {
     let part = random_id().bytes().take(2).fold(0_u32, |sum, byte| sum * 16 + u32::from(byte % 16));
     pause * part / 512
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn since(part: &Part) -> Option<Timestamp> {
+        match part.status().state {
+            PartState::Failed { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn who_fails_again_has_failed_since_the_first_time_until_it_is_connected() {
+        let part = Part::new("e".to_owned());
+        part.failed(at(1), "refused", None);
+        part.starts();
+        part.failed(at(5), "refused", None);
+        assert_eq!(since(&part), Some(at(1)));
+        part.serves();
+        assert_eq!(since(&part), None);
+        part.failed(at(9), "refused", None);
+        assert_eq!(since(&part), Some(at(9)));
+    }
+
+    #[test]
+    fn the_same_failure_is_told_once_and_after_a_while_with_its_count() {
+        let part = Part::new("e".to_owned());
+        assert_eq!(part.failed(at(0), "refused", None), Some(0));
+        assert_eq!(part.failed(at(1), "refused", None), None);
+        assert_eq!(part.failed(at(60), "refused", None), None);
+        assert_eq!(part.failed(at(61), "unknown host", None), Some(0), "another one is told");
+        assert_eq!(part.failed(at(62), "unknown host", None), None);
+        assert_eq!(
+            part.failed(at(700), "unknown host", None),
+            Some(1),
+            "once more, and how often it came between"
+        );
+    }
+
+    #[test]
+    fn trouble_is_told_when_it_changes() {
+        let part = Part::new("e".to_owned());
+        let trouble = || Some("no hook".to_owned());
+        assert!(part.set_trouble(trouble()) && !part.set_trouble(trouble()));
+        assert_eq!(part.status().trouble, trouble());
+        assert!(part.set_trouble(None) && !part.set_trouble(None));
+    }
 }

@@ -47,6 +47,11 @@ pub(crate) struct Live {
 /// Connects with the secrets as they are now, makes what is missing and reads what is needed.
 pub(crate) async fn connect(options: &Options, warnings: &Arc<Warnings>) -> Result<Live, BusError> {
     let layout = Layout::new(options);
+    // What makes topics never asks for a token: the client of rdkafka for that has nobody who polls it.
+    if options.connection.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == "OAUTHBEARER") {
+        let told = "a bus can't log in by token (`sasl.mechanism: OAUTHBEARER`); use SCRAM-SHA-512 or a client certificate";
+        return Err(BusError::Unavailable(told.to_owned()));
+    }
     let config = options.connection.client_config().map_err(|failure| BusError::Unavailable(failure.text))?;
     let context = Context::new(options.connection.clone());
     let desk = {

@@ -77,6 +77,12 @@ async fn a_wrong_password_names_the_secrets() {
 }
 
 #[tokio::test]
+async fn a_login_by_token_is_told_to_be_none_of_a_bus() {
+    let by_token = Settings { sasl: Some(login("OAUTHBEARER")), ..user("zetes", "secret-of-nobody") };
+    check(&told(by_token).await, &["OAUTHBEARER", "use SCRAM-SHA-512 or a client certificate"]);
+}
+
+#[tokio::test]
 async fn a_wrong_authority_says_where_the_right_one_goes() {
     let wrong = Certificates::new().wrong_ca.certificate;
     let secrets = secrets(&[("user", "zetes"), ("password", "zetes-secret"), ("ca", &wrong)]);

@@ -1,27 +1,24 @@
 //! What an adapter is given: where to emit, what it may know, and when to stop.
 
+mod emit;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus_core::{Bus, BusError, Change, Publication, StateKey};
+use bus_core::{Bus, Change, StateKey};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use reqwest::redirect::{Action, Attempt, Policy};
 use rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
-use zetes_api::{
-    Decider, Decision, Event, EventId, EventName, EventRef, Namespace, ObjectName, Role, SecretKeyRef, Tls,
-    Verdict,
-};
+use zetes_api::{EventName, Namespace, ObjectName, SecretKeyRef, Tls};
 use zetes_runtime::{Clock, SecretText, Secrets};
 
-use crate::dead_messages::{self, Told};
-use crate::draft::Content;
-use crate::filter::{Filter, Rejection};
+use crate::filter::Filter;
 use crate::http::RouteGuard;
 use crate::metrics::{EventMetrics, Metrics};
 use crate::supervisor::Part;
-use crate::{Draft, Error, Front, Peer};
+use crate::{Error, Front, Peer};
 
 /// How often secrets are looked at for changes.
 const SECRETS_EVERY: Duration = Duration::from_secs(2);
@@ -130,151 +127,6 @@ impl Context {
     /// For messages: which event of which object this is.
     pub fn owner(&self) -> String {
         format!("eventsource/{}/{} event `{}`", self.inner.namespace, self.inner.source, self.inner.event)
-    }
-
-    /// Takes over one event; returns its id. See [`Context::emit_all`].
-    ///
-    /// # Errors
-    /// The bus did not take it.
-    pub async fn emit(&self, draft: Draft) -> Result<EventId, Error> {
-        let id = draft.id.clone();
-        self.emit_all(vec![draft]).await?;
-        Ok(id)
-    }
-
-    /// Takes over events; returns once the outcome of each is durable, and upstream may forget them. An event is published; one
-    /// that the bus has already is done, too (S22). One that the event source's filter rejects leaves a decision with the reason
-    /// (S13). What is [unreadable](Draft::unreadable), or what the bus can never store, is kept among the dead letters with its
-    /// bytes (S37).
-    ///
-    /// # Errors
-    /// The bus did not take them: none is acknowledged upstream.
-    ///
-    /// **Cancel safety** the events may be on the bus; emitting them again with the same ids is harmless.
-    pub async fn emit_all(&self, drafts: Vec<Draft>) -> Result<(), Error> {
-        let sorted = self.sorted(drafts);
-        if !sorted.changes.is_empty() {
-            self.inner.deps.bus.commit(sorted.changes).await?;
-        }
-        match self.publish(sorted.events.clone()).await {
-            Err(Error::Bus(BusError::TooLarge { .. } | BusError::Refused(_))) => {
-                for event in sorted.events {
-                    self.publish_or_keep(event).await?;
-                }
-                Ok(())
-            }
-            ended => ended,
-        }
-    }
-
-    /// As [`Context::emit_all`], for callers who can be told that the bus can never store what they sent: it is kept nowhere.
-    pub(crate) async fn emit_or_refuse(&self, drafts: Vec<Draft>) -> Result<(), Error> {
-        let sorted = self.sorted(drafts);
-        if !sorted.changes.is_empty() {
-            self.inner.deps.bus.commit(sorted.changes).await?;
-        }
-        self.publish(sorted.events).await
-    }
-
-    fn sorted(&self, drafts: Vec<Draft>) -> Sorted {
-        let mut sorted = Sorted { events: Vec::with_capacity(drafts.len()), changes: Vec::new() };
-        for draft in drafts {
-            match &draft.content {
-                Content::Unreadable { raw, why } => {
-                    sorted.changes.extend(self.dead(&draft.id, "unreadable", why, raw));
-                }
-                Content::Data(data) => match self.judged(data) {
-                    Ok(()) => sorted.events.push(self.publication(draft.clone(), data.clone())),
-                    Err(rejection) => sorted.changes.extend(self.rejected(&draft.id, rejection)),
-                },
-            }
-        }
-        sorted
-    }
-
-    async fn publish(&self, batch: Vec<Publication>) -> Result<(), Error> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let (count, begin) = (batch.len(), tokio::time::Instant::now());
-        let published = self.inner.deps.bus.publish(batch).await;
-        self.inner.metrics.published(count, published.is_ok(), begin.elapsed());
-        published?;
-        self.inner.part.has_received(self.clock().now());
-        Ok(())
-    }
-
-    /// One event of a batch of which one can't be stored.
-    async fn publish_or_keep(&self, publication: Publication) -> Result<(), Error> {
-        let event = publication.event.clone();
-        let (reason, error) = match self.publish(vec![publication]).await {
-            Err(Error::Bus(error @ BusError::TooLarge { .. })) => ("too-large", error),
-            Err(Error::Bus(error @ BusError::Refused(_))) => ("not-storable", error),
-            ended => return ended,
-        };
-        let raw = event.data.clone().unwrap_or_default();
-        let changes = self.dead(&event.id, reason, &error.to_string(), &raw);
-        Ok(self.inner.deps.bus.commit(changes).await?)
-    }
-
-    /// Keeps a message with its bytes, and records that it was.
-    fn dead(&self, id: &EventId, reason: &'static str, error: &str, raw: &[u8]) -> Vec<Change> {
-        self.inner.metrics.rejected(reason);
-        let Inner { namespace, source, event, .. } = &*self.inner;
-        let told = Told { namespace, event_source: source, event, event_id: id, reason, error };
-        tracing::warn!(
-            %namespace, eventSourceName = %source, eventName = %event, eventID = %id, reason, error,
-            "a message became a dead letter; see `zetes dlq list`"
-        );
-        let mut changes = dead_messages::keep(&told, raw, self.clock().now()).unwrap_or_default();
-        let verdict =
-            Verdict::DeadLettered { attempts: 0, reason: reason.to_owned(), error: error.to_owned() };
-        changes.extend(self.record(id, verdict));
-        changes
-    }
-
-    fn rejected(&self, id: &EventId, rejection: Rejection) -> Option<Change> {
-        self.inner.metrics.rejected(rejection.reason);
-        let wanted = self.inner.filter.as_ref().map_or_else(String::new, |filter| filter.text().to_owned());
-        let verdict = Verdict::Rejected {
-            filter: "filter.expression".to_owned(),
-            looked_at: "the expression".to_owned(),
-            seen: Some(rejection.seen),
-            wanted,
-            reason: rejection.reason.to_owned(),
-        };
-        self.record(id, verdict)
-    }
-
-    fn judged(&self, data: &[u8]) -> Result<(), Rejection> {
-        self.inner.filter.as_ref().map_or(Ok(()), |filter| filter.judge(data, self.clock().now()))
-    }
-
-    fn record(&self, id: &EventId, verdict: Verdict) -> Option<Change> {
-        let Inner { namespace, source, event, .. } = &*self.inner;
-        let decision = Decision {
-            at: self.clock().now(),
-            namespace: namespace.clone(),
-            decider: Decider::EventSource { event_source: source.clone(), event_name: event.clone() },
-            events: vec![EventRef { source: source.clone(), event: event.clone(), id: id.clone() }],
-            dependency: None,
-            round: None,
-            role: Role::Main,
-            verdict,
-        };
-        let record = serde_json::to_vec(&decision).ok()?;
-        Some(Change::Record { namespace: decision.namespace, about: vec![id.clone()], record: record.into() })
-    }
-
-    fn publication(&self, draft: Draft, data: Bytes) -> Publication {
-        let Inner { namespace, source, event, event_type, .. } = &*self.inner;
-        let event_type = draft.event_type.unwrap_or_else(|| (*event_type).to_owned());
-        let event = Event {
-            time: Some(draft.time.unwrap_or_else(|| self.clock().now())),
-            extensions: draft.extensions,
-            ..Event::with_data(event_type, source.clone(), event.clone(), draft.id, data)
-        };
-        Publication { namespace: namespace.clone(), event: Arc::new(event) }
     }
 
     /// The next item, or `None` when the stream has ended or it is time to stop. The only place where a stop takes effect, so an
@@ -448,11 +300,4 @@ fn redirect(attempt: Attempt<'_>) -> Action {
         from == to && (attempt.url().scheme() == "https" || before.origin() == attempt.url().origin())
     });
     if is_same && attempt.previous().len() < MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
-}
-
-/// Drafts by what becomes of them.
-struct Sorted {
-    events: Vec<Publication>,
-    /// Dead letters, and decisions of the filter.
-    changes: Vec<Change>,
 }
